@@ -1,0 +1,1 @@
+"""Dataset cards: one TOML file per dataset, imported as ``stgt.cards``."""

@@ -1,0 +1,75 @@
+"""What all commands share: the argument parser, and how an error reaches the user."""
+
+import difflib
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from stgt.errors import StgtError
+
+
+def run(main: Callable[[list[str]], int | None], arguments: Sequence[str] | None = None) -> None:
+    """Call ``main(arguments)`` and end the process: 0 done, 2 bad input, 130 interrupted.
+
+    A bad input is printed as one sentence on stderr, without a traceback. Anything else that escapes is a defect of the
+    program and keeps its traceback.
+    """
+    try:
+        code = main(list(sys.argv[1:] if arguments is None else arguments))
+    except StgtError as error:
+        code = fail(str(error))
+    except KeyboardInterrupt:
+        print("\nstgt: interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output went away (stgt … | head): not an error, and stdout must not be flushed again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        code = fail(f"{error.strerror}{where}; make room or choose another folder, then run the same command again")
+    sys.exit(code or 0)
+
+
+def fail(sentence: str) -> int:
+    """Print ``sentence`` as an error and give the exit code of bad input."""
+    print(f"stgt: error: {sentence}", file=sys.stderr)
+    return 2
+
+
+def argument_parser(command: str, description: str, epilog: str | None = None):  # noqa: ANN201 - jsonargparse is imported late
+    """A jsonargparse parser whose errors are one sentence with a suggestion for a misspelled option or recipe key."""
+    import jsonargparse
+
+    class Parser(jsonargparse.ArgumentParser):
+        def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
+            raise StgtError(explain(message, known_options(self))) from ex
+
+    return Parser(prog=f"stgt {command}", description=description, epilog=epilog, parse_as_dict=False)
+
+
+def known_options(parser) -> list[str]:  # noqa: ANN001
+    """Every ``--option`` that ``parser`` knows."""
+    return [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+
+
+def explain(message: str, options: Sequence[str]) -> str:
+    """Shorten a parser's ``message`` to its first sentence and add the nearest known option."""
+    text = " ".join(message.split())
+    for pattern in (
+        r"[Uu]nrecognized arguments: (.+)",
+        r"Key '([^']+)' is not expected",
+        r"No action for key \"?'?([\w.+-]+)",
+    ):
+        match = re.search(pattern, text)
+        if match:
+            unknown = match.group(1).split()[0].split("=")[0]
+            wanted = "--" + unknown.lstrip("-")
+            near = difflib.get_close_matches(wanted, options, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
+            return f"unknown option {unknown!r}{hint}"
+    return text

@@ -1,0 +1,1 @@
+"""Where clips come from: dataset cards, protocols, preparation and the torch dataset."""

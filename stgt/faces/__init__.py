@@ -1,0 +1,1 @@
+"""Pixels to landmark tracks: frame sources, the landmarker, tracks and aligned crops."""

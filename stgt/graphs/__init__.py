@@ -1,0 +1,1 @@
+"""Landmark tracks to tensors: node layouts, alignment, windows and the geometry stream."""

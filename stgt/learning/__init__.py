@@ -1,0 +1,1 @@
+"""Losses, optimisation and the training module."""

@@ -1,0 +1,1 @@
+"""The models: STGT, its baselines, one registry and the checkpoint format."""

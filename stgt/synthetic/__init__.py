@@ -1,0 +1,1 @@
+"""Faces that need no licence: parametric heads, expression curves, rendering and writing."""
