@@ -45,6 +45,9 @@ def argument_parser(command: str, description: str, epilog: str | None = None): 
     """A jsonargparse parser whose errors are one sentence with a suggestion for a misspelled option or recipe key."""
     import jsonargparse
 
+    # The text of an option is the docstring below its dataclass field.
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
     class Parser(jsonargparse.ArgumentParser):
         def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
             raise StgtError(explain(message, known_options(self))) from ex
@@ -63,13 +66,22 @@ def explain(message: str, options: Sequence[str]) -> str:
     for pattern in (
         r"[Uu]nrecognized arguments: (.+)",
         r"Key '([^']+)' is not expected",
+        r"does not accept option '([^']+)'",
         r"No action for key \"?'?([\w.+-]+)",
     ):
         match = re.search(pattern, text)
         if match:
             unknown = match.group(1).split()[0].split("=")[0]
-            wanted = "--" + unknown.lstrip("-")
-            near = difflib.get_close_matches(wanted, options, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
-            return f"unknown option {unknown!r}{hint}"
+            near = nearest_option(unknown.lstrip("-"), options)
+            return f"unknown option {unknown!r}; " + (f"did you mean {near}?" if near else "--help lists them")
     return text
+
+
+def nearest_option(name: str, options: Sequence[str]) -> str | None:
+    """The option that ``name`` most likely meant: by its whole dotted name, or by the last part alone."""
+    whole = difflib.get_close_matches("--" + name, options, n=1, cutoff=0.6)
+    if whole:
+        return whole[0]
+    by_last = {option.rsplit(".", 1)[-1].lstrip("-"): option for option in options}
+    last = difflib.get_close_matches(name.rsplit(".", 1)[-1], by_last, n=1, cutoff=0.6)
+    return by_last[last[0]] if last else None
