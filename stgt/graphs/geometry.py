@@ -1,0 +1,70 @@
+"""The geometry stream: what a model reads of the moving landmarks."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stgt.errors import StgtError
+from stgt.graphs.alignment import align_faces
+from stgt.graphs.layout import NodeLayout
+
+#: Channels of the geometry stream: x, y, z of position, motion and bone.
+GEOMETRY_CHANNELS = 9
+
+#: Standard deviations of the raw channels over tracked people and expressions; dividing by them gives about unit variance.
+#: Constants, so that a window's features never depend on the data that it is seen with.
+POSITION_SCALE = np.array((0.03, 0.045, 0.03), np.float32)  # inter-ocular units
+MOTION_SCALE = np.array((0.1, 0.2, 0.12), np.float32)  # inter-ocular units per second
+BONE_SCALE = np.array((0.02, 0.02, 0.015), np.float32)  # inter-ocular units
+
+
+def aligned_nodes(points: NDArray[np.floating], valid: NDArray[np.bool_], layout: NodeLayout) -> NDArray[np.float32]:
+    """(T, 478, 3) in image pixels -> (T, V, 3), the layout's nodes aligned to the reference face; see ``align_faces``."""
+    return align_faces(points, valid)[:, layout.landmarks]
+
+
+def geometry_stream(
+    points: NDArray[np.floating],
+    valid: NDArray[np.bool_],
+    layout: NodeLayout,
+    frame_rate: float,
+    *,
+    aligned: bool = False,
+) -> NDArray[np.float32]:
+    """Position, motion and bone of every node in every frame of a window.
+
+    Position is the node's displacement from the reference face; motion the difference to the previous valid frame over the
+    time between them (zero in the first valid frame); bone the displacement of the vector from the node's parent to the node.
+    Each is divided by a constant (see ``POSITION_SCALE``).
+
+    Args:
+        points: (T, 478, 3) of a window, in image pixels; with ``aligned``, (T, V, 3) as ``aligned_nodes`` returns them.
+        valid: (T,) which frames hold a face.
+        layout: which landmarks are nodes.
+        frame_rate: Hz of the window.
+        aligned: whether the points are aligned nodes already (augmentation works on these).
+
+    Returns:
+        (T, V, 9) float32; zeros where invalid.
+
+    Raises:
+        StgtError: another shape than the one above.
+    """
+    nodes = np.asarray(points) if aligned else aligned_nodes(points, valid, layout)
+    valid = np.asarray(valid, bool)
+    if nodes.ndim != 3 or nodes.shape[1:] != (len(layout), 3) or valid.shape != nodes.shape[:1]:
+        raise StgtError(
+            f"geometry_stream takes aligned nodes of shape (T, {len(layout)}, 3) for the layout {layout.name} "
+            f"and valid of shape (T,), not {nodes.shape} and {valid.shape}"
+        )
+    stream = np.zeros((len(nodes), len(layout), GEOMETRY_CHANNELS), np.float32)
+    frames = np.flatnonzero(valid)
+    if not len(frames):
+        return stream
+    position = nodes[frames] - layout.reference
+    motion = np.zeros_like(position)
+    elapsed = np.diff(frames) / np.float32(frame_rate)
+    motion[1:] = np.diff(position, axis=0) / elapsed[:, None, None]
+    stream[frames, :, 0:3] = position / POSITION_SCALE
+    stream[frames, :, 3:6] = motion / MOTION_SCALE
+    stream[frames, :, 6:9] = (position - position[:, layout.parents]) / BONE_SCALE
+    return stream
