@@ -145,6 +145,8 @@ class TrainConfig:
     """Of initial weights, batches, augmentation and the inner split."""
     workers: int | None = None
     """Processes for preparation; none: all cores."""
+    loader_workers: int = 0
+    """Processes that load windows while training; worth it where a GPU waits for patches or frames."""
     devices: str = "auto"
     """Lightning's devices."""
     accelerator: str = "auto"

@@ -1,4 +1,4 @@
-"""What training does to a window, so that few subjects teach more: mirroring, residual pose, scale, noise, lost frames."""
+"""What training does to a window, so that few subjects teach more: mirror, residual pose, scale, noise, lost frames."""
 
 from dataclasses import dataclass
 

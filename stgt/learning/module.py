@@ -1,0 +1,112 @@
+"""The Lightning module: loss, optimiser, schedule, and clip probabilities at the end of every epoch."""
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stgt.config import OptimisationConfig
+from stgt.evaluation.pooling import pool_windows
+from stgt.graphs.batch import WindowBatch
+
+
+class ExpressionModule(lightning.LightningModule):
+    """Trains a model on windows; reads it out on clips.
+
+    Args:
+        model: any model of the registry.
+        config: how to fit it.
+        class_weights: (K,) float or None, weights of the cross entropy.
+        clip_counts: number of clips in each evaluation loader, in the order of the loaders.
+        seed: of dropout and modality dropout; with the epoch it fixes every random number of that epoch, so that a
+            training that was interrupted goes on exactly as it would have.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: OptimisationConfig,
+        class_weights: Tensor | None,
+        clip_counts: tuple[int, ...],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.clip_counts = clip_counts
+        self.seed = seed
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        #: One (N,K) array of clip probabilities per evaluation loader, refreshed every epoch.
+        self.clip_probabilities: list[np.ndarray] = []
+        self._windows: list[list[tuple[Tensor, Tensor, Tensor]]] = []
+        self._losses: list[Tensor] = []
+        self.train_loss = float("nan")
+
+    def forward(self, batch: WindowBatch) -> Tensor:
+        """Logits (B,K)."""
+        return self.model(batch.geometry, batch.mask, batch.patches, batch.frames, batch.frames_mask)
+
+    def transfer_batch_to_device(self, batch: WindowBatch, device: torch.device, dataloader_idx: int) -> WindowBatch:
+        """Lightning's hook: a batch knows how to move itself."""
+        del dataloader_idx
+        return batch.to(device)
+
+    def on_train_epoch_start(self) -> None:
+        """Fix the epoch's random numbers."""
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.current_epoch]).generate_state(1)[0]))
+        self._losses = []
+
+    def training_step(self, batch: WindowBatch, batch_index: int) -> Tensor:
+        """Cross entropy of a batch of windows."""
+        del batch_index
+        loss = F.cross_entropy(
+            self(batch), batch.target, weight=self.class_weights, label_smoothing=self.config.label_smoothing
+        )
+        self._losses.append(loss.detach())
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Empty the window collections, and close the epoch's training loss."""
+        self._windows = [[] for _ in self.clip_counts]
+        if self._losses:
+            self.train_loss = float(torch.stack(self._losses).mean())
+
+    def validation_step(self, batch: WindowBatch, batch_index: int, dataloader_idx: int = 0) -> None:
+        """Probabilities of a batch of evaluation windows."""
+        del batch_index
+        probabilities = self(batch).float().softmax(dim=-1)
+        share = batch.mask.float().mean(dim=1)
+        self._windows[dataloader_idx].append((probabilities, share, batch.clip))
+
+    def on_validation_epoch_end(self) -> None:
+        """Pool windows to clips. Every device reads all windows, so each of them chooses the same epoch."""
+        self.clip_probabilities = [
+            pool_windows(*(torch.cat(column).cpu().numpy() for column in zip(*windows, strict=True)), count)
+            for windows, count in zip(self._windows, self.clip_counts, strict=True)
+        ]
+
+    def configure_optimizers(self) -> dict:
+        """AdamW, without decay on biases, norms and learned positions, under a one-cycle schedule."""
+        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
+        free = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
+        groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=self.config.learning_rate,
+            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
+            pct_start=0.2,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def balanced_weights(targets: np.ndarray, classes: int) -> Tensor:
+    """Inverse square-root frequency weights (K,), mean 1 over the training clips; absent classes get 0.
+
+    The square root lies between no weighting and full balance: full balance on a class with a handful of clips makes
+    the loss follow those clips.
+    """
+    counts = np.bincount(targets, minlength=classes).astype(np.float64)
+    weights = np.divide(1.0, np.sqrt(counts), out=np.zeros(classes), where=counts > 0)
+    return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
