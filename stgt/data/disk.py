@@ -1,0 +1,107 @@
+"""What ``stgt.data`` asks of the disk: media, natural order, CSV files."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from stgt.errors import DatasetError
+
+VIDEO_SUFFIXES = (".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".wmv", ".mpg", ".mpeg")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def is_medium(path: Path, media: str) -> bool:
+    """Whether ``path`` can be a clip: a video file, or a folder that holds images."""
+    if path.suffix.lower() in VIDEO_SUFFIXES and media != "images":
+        return path.is_file()
+    return media != "video" and path.is_dir() and next(iter(image_files(path)), None) is not None
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images directly in ``folder``, in natural order."""
+    files = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
+    return sorted(files, key=lambda file: natural_key(file.name))
+
+
+def image_number(file: Path) -> int | None:
+    """The last number in an image's name."""
+    numbers = re.findall(r"\d+", file.stem)
+    return int(numbers[-1]) if numbers else None
+
+
+def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
+    """Sorting key under which ``S2`` comes before ``S10``."""
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part)
+
+
+def read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file with a header; a byte order mark and CRLF do no harm.
+
+    Raises:
+        DatasetError: the file is missing or no UTF-8 text.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file):
+                yield {(key or "").strip(): (value or "").strip() for key, value in row.items() if key}
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is not there") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path} is not a CSV file in UTF-8 ({error})") from None
+
+
+def subject_table(path: Path) -> dict[str, str]:
+    """Clip -> subject from a CSV file with the columns ``clip`` and ``subject``."""
+    rows = list(read_csv(path))
+    if not rows or not {"clip", "subject"} <= set(rows[0]):
+        raise DatasetError(f"{path} needs a header with the columns clip and subject, and a row per clip")
+    return {row["clip"].replace("\\", "/").strip("/"): row["subject"] for row in rows if row["subject"]}
+
+
+def with_suffix(path: Path) -> Path | None:
+    """``path`` if it exists, with a video suffix if that exists, else None."""
+    if path.exists():
+        return path
+    return next((file for suffix in VIDEO_SUFFIXES if (file := path.with_name(path.name + suffix)).is_file()), None)
+
+
+def first_present(root: Path, variants: Iterable[str]) -> str | None:
+    """The first of ``variants`` that is a folder below ``root``."""
+    return next((variant for variant in variants if (root / variant).is_dir()), None)
+
+
+def filled(template: str, values: Mapping[str, str], partly: bool = False) -> str:
+    """``{name}`` in ``template`` replaced from ``values``; unknown names raise KeyError unless ``partly``."""
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]) if partly else values[found[1]], template)
+
+
+def below(path: Path, root: Path) -> str:
+    """``path`` relative to ``root``, with forward slashes on every system."""
+    return path.relative_to(root).as_posix()
+
+
+def seconds(text: str | None) -> float | None:
+    """A time in a table; empty means none.
+
+    Raises:
+        DatasetError: it is not a number.
+    """
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise DatasetError(f"{text!r} is not a time in seconds") from None
+
+
+def compiled(pattern: str, what: str) -> re.Pattern[str]:
+    """``pattern`` as a compiled regular expression.
+
+    Raises:
+        DatasetError: it is not a regular expression.
+    """
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise DatasetError(f"{what} {pattern!r} is not a regular expression: {error}") from None
