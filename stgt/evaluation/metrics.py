@@ -1,8 +1,9 @@
 """WAR, UAR, confusion, and how sure one may be of them.
 
-WAR (weighted average recall) is the share of clips that are right: recall averaged over clips, the same as accuracy. UAR
-(unweighted average recall) is the mean of the recalls of the classes, so that a rare class counts as much as a common one;
-a class of which the truth holds no clip has no recall and is left out of the mean (the last CK+ fold has no fear).
+WAR (weighted average recall) is the share of clips that are right: recall averaged over clips, the same as accuracy.
+UAR (unweighted average recall) is the mean of the recalls of the classes, so that a rare class counts as much as a
+common one; a class of which the truth holds no clip has no recall and is left out of the mean (the last CK+ fold has no
+fear).
 """
 
 import math
@@ -201,9 +202,9 @@ def bootstrap_over_subjects(
 ) -> Intervals:
     """Percentile intervals of the pooled scores by a cluster bootstrap that draws subjects, not clips.
 
-    Clips of one person are alike, so that drawing clips would make the interval too narrow (Field & Welsh, "Bootstrapping
-    clustered data", JRSS B 69(3), 2007). The models are not trained again: the interval says how the figure would move with
-    other test subjects, and nothing about other seeds.
+    Clips of one person are alike, so that drawing clips would make the interval too narrow (Field & Welsh,
+    "Bootstrapping clustered data", JRSS B 69(3), 2007). The models are not trained again: the interval says how the
+    figure would move with other test subjects, and nothing about other seeds. A draw's UAR is over the classes in it.
 
     Args:
         table: the predictions; all clips of a subject go together.
@@ -245,7 +246,7 @@ def paired_difference(
 
 
 def chance(table: PredictionTable) -> tuple[float, float]:
-    """``(war, uar)`` of who knows nothing: always saying the commonest label, and one over the number of classes present."""
+    """``(war, uar)`` of knowing nothing: the share of the commonest label, one over the number of classes present."""
     _, counts = np.unique(table.truth, return_counts=True)
     return (float(counts.max() / counts.sum()), 1.0 / len(counts)) if len(counts) else (math.nan, math.nan)
 
@@ -267,7 +268,7 @@ def _counts_per_subject(table: PredictionTable) -> tuple[np.ndarray, np.ndarray]
 
 
 def _draws(subjects: int, repeats: int, seed: int) -> np.ndarray | None:
-    """(repeats, S): how often each subject is drawn, S draws with replacement each time; None for under two subjects."""
+    """(repeats, S): how often each subject is drawn, S draws with replacement a time; None for under two subjects."""
     if subjects < 2:
         return None
     generator = np.random.default_rng(seed)

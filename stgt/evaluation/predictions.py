@@ -20,8 +20,8 @@ _COLUMNS = ("clip_id", "subject", "fold", "label", "predicted", "confidence")
 class PredictionTable:
     """One row per test clip.
 
-    A clip in which no face was found keeps its row: its probabilities are NaN, its predicted label is ``"none"``, and it
-    counts as a mistake. Dropping it would make a model look better on footage that it cannot read.
+    A clip in which no face was found keeps its row: its probabilities are NaN, its predicted label is ``"none"``, and
+    it counts as a mistake. Dropping it would make a model look better on footage that it cannot read.
 
     Attributes:
         labels: the K class names, in the order of the columns of ``probabilities``.
@@ -58,7 +58,8 @@ class PredictionTable:
         strangers = sorted(set(self.truth) - set(self.labels))
         if strangers:
             raise StgtError(
-                f"the clips have the label {strangers[0]!r}, which the model does not know (it knows {', '.join(self.labels)})"
+                f"the clips have the label {strangers[0]!r}, which the model does not know "
+                f"(it knows {', '.join(self.labels)})"
             )
 
     def __len__(self) -> int:
@@ -161,7 +162,9 @@ class PredictionTable:
         columns = tuple(header[: len(_COLUMNS)])
         labels = tuple(name.removeprefix("p_") for name in header[len(_COLUMNS) :])
         if columns != _COLUMNS or not labels:
-            raise StgtError(f"{path} is not a table of predictions: its columns should be {','.join(_COLUMNS)},p_<label>…")
+            raise StgtError(
+                f"{path} is not a table of predictions: its columns should be {','.join(_COLUMNS)},p_<label>…"
+            )
         try:
             return PredictionTable(
                 labels=labels,
