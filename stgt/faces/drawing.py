@@ -104,7 +104,7 @@ class VideoWriter:
     Args:
         path: must end in ``.mp4``.
         frame_rate: Hz, the rate of frames that are written without a time.
-        image_size: ``(width, height)`` of every frame. Odd sizes get one repeated row or column, as H.264 needs even ones.
+        image_size: ``(width, height)`` of every frame. An odd side gets one row or column repeated: H.264 needs even ones.
         quality: 0 to 100; 60 is hard to tell from the original, 45 is half its size.
 
     Raises:
@@ -154,8 +154,8 @@ class VideoWriter:
     def write(self, rgb: np.ndarray, timestamp_s: float | None = None) -> None:
         """Append one ``(H, W, 3)`` uint8 frame.
 
-        ``timestamp_s`` makes a video of variable rate: give it for every frame or for none. A time that does not grow is
-        moved to the next tick, because a video cannot show two frames at once.
+        ``timestamp_s`` makes a video of variable rate: give it for every frame or for none. A time that does not grow
+        is moved to the next tick, because a video cannot show two frames at once.
         """
         import av
 
