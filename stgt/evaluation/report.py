@@ -195,13 +195,9 @@ def _faces(model: ModelResult) -> list[dict[str, str]]:
     nodes = model.attention.nodes if model.attention else None
     if not nodes or model.layout is None:
         return []
-    top = max(float(plots.times_uniform(weights).max()) for weights in nodes.values())
+    top = plots.strongest_attention(list(nodes.values()))
     return [
-        {
-            "label": label,
-            "svg": plots.to_svg(plots.attention_on_face(model.layout, weights, top), f"Attention for {label}"),
-            "top": f"{top:.1f}",
-        }
+        {"label": label, "svg": plots.attention_on_face(model.layout, weights, top), "top": f"{top:.1f}"}
         for label, weights in nodes.items()
     ]
 
