@@ -1,11 +1,13 @@
 """What all commands share: the argument parser, and how an error reaches the user."""
 
+import contextlib
 import difflib
 import errno
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from stgt.errors import StgtError
 
@@ -58,6 +60,23 @@ def argument_parser(command: str, description: str, epilog: str | None = None): 
 def known_options(parser) -> list[str]:  # noqa: ANN001
     """Every ``--option`` that ``parser`` knows."""
     return [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+
+
+def dataset_in(arguments: Sequence[str]) -> str | None:
+    """The dataset that a command line or its recipe names; read before the parser, because a card sets defaults."""
+    import yaml
+
+    found = None
+    for index, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        value = value if equals else (arguments[index + 1] if index + 1 < len(arguments) else "")
+        if option == "--dataset":
+            found = value
+        elif option == "--config" and Path(value).is_file():  # what is not a file, or not YAML, the parser reports
+            with contextlib.suppress(yaml.YAMLError):
+                recipe = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+                found = recipe.get("dataset", found) if isinstance(recipe, dict) else found
+    return found
 
 
 def explain(message: str, options: Sequence[str]) -> str:

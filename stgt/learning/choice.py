@@ -1,7 +1,8 @@
 """Which epoch's weights a fold is scored with, and the curves of all epochs."""
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import numpy as np
@@ -13,6 +14,22 @@ from stgt.evaluation.predictions import PredictionTable
 TableMaker = Callable[[np.ndarray], PredictionTable]
 
 
+class Listener(Protocol):
+    """Who keeps what an epoch is worth keeping."""
+
+    def on_honest(self, predictions: PredictionTable, epoch: int) -> None:
+        """The honest epoch moved: ``predictions`` of the test clips, with the weights as they are now."""
+
+    def on_best_test(self, predictions: PredictionTable) -> None:
+        """The epoch that is best on the test clips moved."""
+
+    def on_epoch(self, row: dict[str, float]) -> None:
+        """An epoch is done; its row of the curves."""
+
+    def on_resumed(self, epochs: int) -> None:
+        """So many epochs were done before an interruption."""
+
+
 class EpochChoice(lightning.Callback):
     """Follows validation and test scores over the epochs.
 
@@ -21,37 +38,32 @@ class EpochChoice(lightning.Callback):
     epoch with the highest test WAR: what several published figures report, kept apart and named so.
 
     Args:
-        validation: table of the validation clips, or None.
-        test: table of the test clips.
-        on_honest: called with the test table whenever the honest epoch moves; the weights are those of that epoch.
-        on_best_test: called with the test table whenever the best epoch on test moves.
-        on_epoch: called with each epoch's row of the curves.
+        validation: makes the table of the validation clips, or None.
+        test: makes the table of the test clips.
+        listener: hears of every change.
     """
 
-    def __init__(
-        self,
-        validation: TableMaker | None,
-        test: TableMaker,
-        on_honest: Callable[[PredictionTable, int], None],
-        on_best_test: Callable[[PredictionTable, int], None],
-        on_epoch: Callable[[dict[str, float]], None],
-    ) -> None:
+    def __init__(self, validation: TableMaker | None, test: TableMaker, listener: Listener) -> None:
         self.validation = validation
         self.test = test
-        self.on_honest = on_honest
-        self.on_best_test = on_best_test
-        self.on_epoch = on_epoch
+        self.listener = listener
         self.curves: list[dict[str, float]] = []
         self.honest: dict[str, float] = {}
         self.best_test: dict[str, float] = {}
+        #: Time that was spent before the last interruption, in seconds.
+        self.seconds = 0.0
+        self._started = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs to choose as an undisturbed one would."""
-        return {"curves": self.curves, "honest": self.honest, "best_test": self.best_test}
+        spent = self.seconds + time.monotonic() - self._started
+        return {"curves": self.curves, "honest": self.honest, "best_test": self.best_test, "seconds": spent}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of ``state_dict``."""
         self.curves, self.honest, self.best_test = state["curves"], state["honest"], state["best_test"]
+        self.seconds = state["seconds"]
+        self.listener.on_resumed(len(self.curves))
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Score the epoch."""
@@ -67,11 +79,11 @@ class EpochChoice(lightning.Callback):
         self.curves.append(row)
         if self.is_honest(row):
             self.honest = row
-            self.on_honest(table, trainer.current_epoch)
+            self.listener.on_honest(table, trainer.current_epoch)
         if not self.best_test or row["test_war"] > self.best_test["test_war"]:
             self.best_test = row
-            self.on_best_test(table, trainer.current_epoch)
-        self.on_epoch(row)
+            self.listener.on_best_test(table)
+        self.listener.on_epoch(row)
 
     def is_honest(self, row: dict[str, float]) -> bool:
         """Whether this epoch takes the place of the honest one."""

@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +11,22 @@ import lightning
 import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from stgt.config import ModelConfig, TrainConfig
+from stgt.config import ModelConfig, TrainConfig, WindowConfig
 from stgt.data.clips import WindowDataset, collate
 from stgt.data.layouts import Clip
 from stgt.data.prepare import Prepared
 from stgt.data.protocols import Fold, inner_validation
+from stgt.errors import StgtError
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json
 from stgt.graphs.layout import load_layout
 from stgt.learning.augmentation import Augmentation
 from stgt.learning.choice import EpochChoice
 from stgt.learning.module import ExpressionModule, balanced_weights
+from stgt.learning.progress import Progress
 from stgt.learning.sampler import EpochSampler
 from stgt.learning.state import SafetensorsState
 from stgt.models.checkpoint import save_checkpoint
@@ -57,149 +60,163 @@ class FoldResult:
     checkpoint: Path
 
 
-def fit_fold(task: FoldTask, on_epoch: Callable[[dict[str, float]], None]) -> FoldResult:
+def fit_fold(task: FoldTask, progress: Progress) -> FoldResult:
     """Fit a fold, or go on where an interrupted fit stopped, or read a finished one.
 
-    The same task gives the same result, interrupted or not. ``on_epoch`` gets each new epoch's row of the curves.
+    The same task gives the same result, interrupted or not.
     """
     finished = task.folder / "fold.json"
-    if not finished.exists():
-        _fit(task, on_epoch)
-    return _read(task, read_json(finished))
-
-
-def _read(task: FoldTask, summary: dict) -> FoldResult:
+    if finished.exists():
+        progress.found(task.config.optimisation.epochs)
+    else:
+        FoldFit(task, progress).fit()
     return FoldResult(
         honest=PredictionTable.from_csv(task.folder / "predictions.csv"),
         best_on_test=PredictionTable.from_csv(task.folder / "predictions_best_on_test.csv"),
         checkpoint=task.folder / "model.safetensors",
-        **summary,
+        **read_json(finished),
     )
 
 
-def _fit(task: FoldTask, on_epoch: Callable[[dict[str, float]], None]) -> None:
-    config, fold = task.config, task.fold
-    started = time.monotonic()
-    seed = int(np.random.SeedSequence([config.seed, fold.index]).generate_state(1)[0])
-    fit_clips, validation_clips = inner_validation(fold.train, config.validation, config.seed)
-    # A clip that could not be prepared was named by the preparation; the rest of the fold goes on without it.
-    fit_clips, validation_clips, test_clips = (
-        [clip for clip in clips if clip.clip_id in task.prepared] for clips in (fit_clips, validation_clips, fold.test)
-    )
-    loaders = _Loaders(task, seed)
-    evaluated = [clips for clips in (validation_clips, test_clips) if clips]
-    lightning.seed_everything(seed, verbose=False)
-    module = ExpressionModule(
-        create_model(task.model, len(task.labels), config.window),
-        config.optimisation,
-        _weights(task, fit_clips),
-        tuple(len(clips) for clips in evaluated),
-        seed,
-    )
+class FoldFit:
+    """The fitting of one fold: puts the parts together and keeps what each epoch is worth keeping.
 
-    def table(clips: list[Clip]) -> Callable[[np.ndarray], PredictionTable]:
-        return lambda probabilities: clip_table(task.labels, clips, fold.index, probabilities)
+    Raises:
+        StgtError: no clip is left to fit on or to test on, because their videos could not be prepared.
+    """
 
-    def keep_honest(predictions: PredictionTable, epoch: int) -> None:
-        if not module.trainer.is_global_zero:
+    def __init__(self, task: FoldTask, progress: Progress) -> None:
+        self.task = task
+        self.progress = progress
+        config, fold = task.config, task.fold
+        self.seed = int(np.random.SeedSequence([config.seed, fold.index]).generate_state(1)[0])
+        fit_clips, validation_clips = inner_validation(fold.train, config.validation, config.seed)
+        # A clip that could not be prepared was named by the preparation; the fold goes on without it.
+        self.fit_clips, self.validation_clips, self.test_clips = (
+            [clip for clip in clips if clip.clip_id in task.prepared]
+            for clips in (fit_clips, validation_clips, fold.test)
+        )
+        for part, clips in (("train", self.fit_clips), ("test", self.test_clips)):
+            if not clips:
+                raise StgtError(f"fold {fold.index} has no readable clip to {part} on; see the files named above")
+        self.state = task.folder / "resume.safetensors"
+
+    def fit(self) -> None:
+        """Run the epochs that are missing and write ``fold.json``, which marks the fold as finished."""
+        task, config = self.task, self.task.config
+        started = time.monotonic()
+        lightning.seed_everything(self.seed, verbose=False)
+        evaluated = [clips for clips in (self.validation_clips, self.test_clips) if clips]
+        self.module = ExpressionModule(
+            create_model(task.model, len(task.labels), config.window),
+            config.optimisation,
+            self.class_weights(),
+            tuple(len(clips) for clips in evaluated),
+            self.seed,
+        )
+        self.logger = TensorBoardLogger(task.tensorboard, name=task.model.name, version=f"fold_{task.fold.index}")
+        choice = EpochChoice(
+            self.tables(self.validation_clips) if self.validation_clips else None,
+            self.tables(self.test_clips),
+            listener=self,
+        )
+        loaders = [
+            evaluation_loader(clips, task.prepared, task.labels, task.model, config.window, config.loader_workers)
+            for clips in evaluated
+        ]
+        with quiet_lightning():
+            trainer = make_trainer(config, choice, self.logger, self.state)
+            resume_from = self.state if self.state.exists() else None
+            trainer.fit(self.module, training_loader(task, self.fit_clips, self.seed), loaders, ckpt_path=resume_from)
+        if trainer.is_global_zero:
+            summary = {
+                "curves": choice.curves,
+                "honest_epoch": int(choice.honest["epoch"]),
+                "best_test_epoch": int(choice.best_test["epoch"]),
+                "seconds": round(choice.seconds + time.monotonic() - started, 1),
+            }
+            write_json(task.folder / "fold.json", summary)
+            self.state.unlink(missing_ok=True)
+        trainer.strategy.barrier()
+
+    def class_weights(self) -> Tensor | None:
+        """Weights of the loss, from the clips that are fitted on."""
+        if not self.task.config.optimisation.class_weights:
+            return None
+        targets = np.array([self.task.labels.index(clip.label) for clip in self.fit_clips])
+        return balanced_weights(targets, len(self.task.labels))
+
+    def tables(self, clips: list[Clip]) -> Callable[[np.ndarray], PredictionTable]:
+        """Makes prediction tables of ``clips``."""
+        return lambda probabilities: clip_table(self.task.labels, clips, self.task.fold.index, probabilities)
+
+    def on_honest(self, predictions: PredictionTable, epoch: int) -> None:
+        """Keep the weights and the test predictions of the honest epoch."""
+        if not self.module.trainer.is_global_zero:
             return
-        extra = {
-            "fold": fold.index,
-            "epoch": epoch,
-            "protocol": config.protocol,
-            "seed": config.seed,
-            "training_subjects": sorted({clip.subject for clip in fold.train}),
-        }
+        task, fold = self.task, self.task.fold
         save_checkpoint(
             task.folder / "model.safetensors",
-            module.model,
+            self.module.model,
             labels=task.labels,
             model_config=task.model,
-            window=config.window,
-            dataset=config.dataset,
-            extra=extra,
+            window=task.config.window,
+            dataset=task.config.dataset,
+            extra={
+                "fold": fold.index,
+                "epoch": epoch,
+                "protocol": task.config.protocol,
+                "seed": task.config.seed,
+                "training_subjects": sorted({clip.subject for clip in fold.train}),
+            },
         )
         predictions.to_csv(task.folder / "predictions.csv")
 
-    def keep_best_test(predictions: PredictionTable, epoch: int) -> None:
-        del epoch
-        if module.trainer.is_global_zero:
-            predictions.to_csv(task.folder / "predictions_best_on_test.csv")
+    def on_best_test(self, predictions: PredictionTable) -> None:
+        """Keep the predictions of the epoch that is best on the test clips."""
+        if self.module.trainer.is_global_zero:
+            predictions.to_csv(self.task.folder / "predictions_best_on_test.csv")
 
-    logger = TensorBoardLogger(task.tensorboard, name=task.model.name, version=f"fold_{fold.index}")
+    def on_epoch(self, row: dict[str, float]) -> None:
+        """Log an epoch."""
+        self.logger.log_metrics({key: value for key, value in row.items() if key != "epoch"}, step=int(row["epoch"]))
+        self.progress.epoch(self.task.model.name, self.task.fold.index, row)
 
-    def log(row: dict[str, float]) -> None:
-        logger.log_metrics({key: value for key, value in row.items() if key != "epoch"}, step=int(row["epoch"]))
-        on_epoch(row)
+    def on_resumed(self, epochs: int) -> None:
+        """An interrupted fit goes on."""
+        self.progress.found(epochs)
 
-    choice = EpochChoice(
-        table(validation_clips) if validation_clips else None, table(test_clips), keep_honest, keep_best_test, log
+
+def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int) -> DataLoader:
+    """One random, augmented window per clip and epoch."""
+    augmentation = Augmentation(task.config.augmentation, load_layout(task.model.layout))
+    dataset = WindowDataset(
+        clips, task.prepared, task.labels, task.model, task.config.window, augmentation=augmentation, seed=seed
     )
-    state = task.folder / "resume.safetensors"
-    with quiet_lightning():
-        trainer = _trainer(config, choice, logger, state)
-        trainer.fit(
-            module,
-            loaders.training(fit_clips),
-            [loaders.evaluation(clips) for clips in evaluated],
-            ckpt_path=state if state.exists() else None,
-        )
-    if not trainer.is_global_zero:
-        trainer.strategy.barrier()
-        return
-    summary = {
-        "curves": choice.curves,
-        "honest_epoch": int(choice.honest["epoch"]),
-        "best_test_epoch": int(choice.best_test["epoch"]),
-        "seconds": round(time.monotonic() - started, 1),
-    }
-    write_json(task.folder / "fold.json", summary)
-    state.unlink(missing_ok=True)
-    trainer.strategy.barrier()
+    return DataLoader(
+        dataset,
+        batch_size=min(task.config.optimisation.batch_size, len(dataset)),
+        sampler=EpochSampler(len(dataset), seed),
+        collate_fn=collate,
+        num_workers=task.config.loader_workers,
+        drop_last=True,  # a last batch of one or two windows would move the norms and the weights too far
+    )
 
 
-class _Loaders:
-    """Data loaders of a fold."""
-
-    def __init__(self, task: FoldTask, seed: int) -> None:
-        self.task = task
-        self.seed = seed
-
-    def _dataset(self, clips: list[Clip], augmentation: Augmentation | None) -> WindowDataset:
-        task = self.task
-        return WindowDataset(
-            clips, task.prepared, task.labels, task.model, task.config.window, augmentation=augmentation, seed=self.seed
-        )
-
-    def training(self, clips: list[Clip]) -> DataLoader:
-        augmentation = Augmentation(self.task.config.augmentation, load_layout(self.task.model.layout))
-        dataset = self._dataset(clips, augmentation)
-        return DataLoader(
-            dataset,
-            batch_size=min(self.task.config.optimisation.batch_size, len(dataset)),
-            sampler=EpochSampler(len(dataset), self.seed),
-            collate_fn=collate,
-            num_workers=self.task.config.loader_workers,
-            drop_last=True,  # a last batch of one or two windows would move the norms and the weights too far
-        )
-
-    def evaluation(self, clips: list[Clip]) -> DataLoader:
-        return DataLoader(
-            self._dataset(clips, None),
-            batch_size=2 * self.task.config.optimisation.batch_size,
-            collate_fn=collate,
-            num_workers=self.task.config.loader_workers,
-        )
+def evaluation_loader(
+    clips: Sequence[Clip],
+    prepared: Prepared,
+    labels: tuple[str, ...],
+    model: ModelConfig,
+    window: WindowConfig,
+    workers: int = 0,
+) -> DataLoader:
+    """All windows of the clips, in order, as they are."""
+    dataset = WindowDataset(clips, prepared, labels, model, window)
+    return DataLoader(dataset, batch_size=64, collate_fn=collate, num_workers=workers)
 
 
-def _weights(task: FoldTask, clips: list[Clip]):  # noqa: ANN202 - torch.Tensor | None
-    if not task.config.optimisation.class_weights:
-        return None
-    targets = np.array([task.labels.index(clip.label) for clip in clips])
-    return balanced_weights(targets, len(task.labels))
-
-
-def _trainer(config: TrainConfig, choice: EpochChoice, logger: TensorBoardLogger, state: Path) -> lightning.Trainer:
+def make_trainer(config: TrainConfig, choice: EpochChoice, logger: TensorBoardLogger, state: Path) -> lightning.Trainer:
     keep_state = ModelCheckpoint(
         dirpath=state.parent,
         filename=state.stem,

@@ -1,0 +1,105 @@
+"""From fitted folds to what a report says: scores of every model, and where each looked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stgt.data.cards import DatasetCard
+from stgt.data.layouts import Clip
+from stgt.data.prepare import Prepared
+from stgt.data.protocols import Fold
+from stgt.evaluation.metrics import summarise
+from stgt.evaluation.report import Attention, ModelResult
+from stgt.learning.fitting import evaluation_loader
+from stgt.learning.readout import Readout, read_out
+from stgt.learning.run import ModelRun
+from stgt.models.checkpoint import LoadedModel, load_checkpoint
+from stgt.models.registry import describe_model
+
+
+def model_result(run: ModelRun, folds: Sequence[Fold], prepared: Prepared) -> ModelResult:
+    """Everything that the report shows of one model of a run."""
+    clips: list[Clip] = []
+    readouts: list[Readout] = []
+    for fold, fitted in zip(folds, run.folds, strict=True):
+        loaded = load_checkpoint(fitted.checkpoint)
+        tested = [clip for clip in fold.test if clip.clip_id in prepared]
+        clips += tested
+        readouts.append(read_clips(loaded, tested, prepared))
+    return ModelResult(
+        name=run.config.name,
+        honest=run.honest,
+        description=describe_model(run.config.name),
+        parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
+        best_on_test=run.best_on_test,
+        curves=[fitted.curves for fitted in run.folds],
+        chosen_epochs=[fitted.honest_epoch for fitted in run.folds],
+        attention=attention_summary(clips, readouts, loaded.window.frame_rate),
+        layout=loaded.layout,
+        seconds=sum(fitted.seconds for fitted in run.folds),
+    )
+
+
+def read_clips(loaded: LoadedModel, clips: Sequence[Clip], prepared: Prepared, device: str = "cpu") -> Readout:
+    """Read prepared clips with a trained model.
+
+    The clips' labels take no part: they need not be among the model's.
+    """
+    loader = evaluation_loader(clips, prepared, loaded.labels, loaded.model_config, loaded.window)
+    return read_out(loaded.model.to(device), loader, len(clips), device)
+
+
+def attention_summary(clips: Sequence[Clip], readouts: Sequence[Readout], frame_rate: float) -> Attention | None:
+    """Mean attention to nodes per true label, and to frames, over all clips that hold a face.
+
+    Args:
+        clips: those of the readouts, in order.
+        readouts: one per fold.
+        frame_rate: Hz of the windows.
+    """
+    if any(readout.nodes is None or readout.frames is None for readout in readouts):
+        return None
+    nodes = np.concatenate([readout.nodes for readout in readouts])
+    frames = np.concatenate([readout.frames for readout in readouts])
+    seen = np.isfinite(nodes).all(axis=1) & np.isfinite(frames).all(axis=1)
+    if not seen.any():
+        return None
+    truth = np.array([clip.label for clip in clips])
+    per_label = {str(label): nodes[seen & (truth == label)].mean(axis=0) for label in np.unique(truth[seen])}
+    return Attention(nodes=per_label, frames=frames[seen].mean(axis=0), frame_rate=frame_rate)
+
+
+def metrics_document(
+    results: Sequence[ModelResult], protocol: str, config: Mapping[str, Any], skipped: Mapping[str, str]
+) -> dict[str, Any]:
+    """The content of metrics.json."""
+    return {
+        "protocol": protocol,
+        "models": {
+            result.name: {
+                "honest": summarise(result.honest).to_dict(),
+                "best_on_test": None if result.best_on_test is None else summarise(result.best_on_test).to_dict(),
+                "honest_epochs": list(result.chosen_epochs),
+                "parameters": result.parameters,
+                "seconds": result.seconds,
+            }
+            for result in results
+        },
+        "skipped": dict(skipped),
+        "config": dict(config),
+    }
+
+
+def published_results(card: DatasetCard) -> list[dict[str, Any]]:
+    """The card's published results as rows of the report."""
+    return [
+        {
+            "method": result.method,
+            "war": result.war,
+            "uar": result.uar,
+            "source": result.source,
+            "note": "; ".join(filter(None, (result.protocol, result.note))),
+        }
+        for result in card.published
+    ]

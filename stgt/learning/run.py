@@ -1,0 +1,116 @@
+"""A whole run: every model on every fold of a protocol, in a run folder that an interrupted run goes on in."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stgt.config import ModelConfig, TrainConfig, names, to_dict
+from stgt.data.prepare import Prepared
+from stgt.data.protocols import Fold
+from stgt.errors import StgtError
+from stgt.evaluation.predictions import PredictionTable
+from stgt.files import read_json, write_json, write_text
+from stgt.learning.fitting import FoldResult, FoldTask, fit_fold
+from stgt.learning.progress import Progress
+
+#: Settings that say where and on what a run happens, not what comes out of it.
+PLACES = ("root", "cache", "output", "name", "workers", "loader_workers", "devices", "accelerator", "nodes", "fold")
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """One model over all folds that were run."""
+
+    config: ModelConfig
+    folds: tuple[FoldResult, ...]
+
+    @property
+    def honest(self) -> PredictionTable:
+        """Every test clip once, by the model of its fold at the honest epoch."""
+        return PredictionTable.concat([fold.honest for fold in self.folds])
+
+    @property
+    def best_on_test(self) -> PredictionTable:
+        """The same at the epoch that was best on the fold's test clips."""
+        return PredictionTable.concat([fold.best_on_test for fold in self.folds])
+
+
+def model_configs(config: TrainConfig) -> tuple[ModelConfig, ...]:
+    """The run's model first, then those it is compared with, on the same nodes and streams.
+
+    A baseline reads geometry whatever the streams are; ``create_model`` says so where it matters.
+    """
+    others = [name for name in names(config.compare) if name != config.model.name]
+    return (config.model, *(replace(config.model, name=name) for name in others))
+
+
+def run_folder(config: TrainConfig, clips: Sequence[str]) -> Path:
+    """The run folder of these settings, made and marked with them; an older run of the same settings is gone on with.
+
+    Args:
+        config: the settings.
+        clips: ids of all clips of the protocol; other clips make another run.
+
+    Raises:
+        StgtError: the folder holds a run of other settings.
+    """
+    settings = {key: value for key, value in to_dict(config).items() if key not in PLACES}
+    settings["clips"] = hashlib.sha256("\n".join(sorted(clips)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    folder = Path(config.output) / (config.name or f"{config.dataset}-{config.model.name}-{digest}")
+    marker = folder / "settings.json"
+    if marker.exists():
+        changed = difference(read_json(marker), settings)
+        if changed:
+            raise StgtError(
+                f"{folder} holds a run with other settings ({changed}); choose another --name, or delete the folder"
+            )
+    else:
+        write_json(marker, settings)
+    write_text(folder / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))
+    return folder
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], above: str = "") -> str:
+    """The first setting in which two runs differ, as ``model.width: 64, now 32``; empty if there is none."""
+    for key in {**old, **new}:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            inner = difference(before, after, f"{above}{key}.")
+            if inner:
+                return inner
+        elif before != after:
+            return f"{above}{key}: {before}, now {after}"
+    return ""
+
+
+def run_models(
+    config: TrainConfig,
+    folds: Sequence[Fold],
+    labels: tuple[str, ...],
+    prepared: Prepared,
+    folder: Path,
+    progress: Progress,
+) -> list[ModelRun]:
+    """Fit every model on every fold; what an earlier run of the same settings finished is read from ``folder``."""
+    runs = []
+    for model in model_configs(config):
+        results = []
+        for fold in folds:
+            task = FoldTask(
+                config=config,
+                model=model,
+                fold=fold,
+                labels=labels,
+                prepared=prepared,
+                folder=folder / model.name / f"fold_{fold.index}",
+                tensorboard=folder / "tensorboard",
+            )
+            results.append(fit_fold(task, progress))
+        runs.append(ModelRun(model, tuple(results)))
+    return runs
