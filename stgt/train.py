@@ -3,18 +3,12 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stgt.command import argument_parser, dataset_in, run
 from stgt.config import TrainConfig, from_dict, to_dict
 from stgt.data.cards import DatasetCard, load_card
 from stgt.data.protocols import Fold, make_folds
 from stgt.errors import StgtError
-
-if TYPE_CHECKING:
-    from stgt.data.prepare import Prepared
-    from stgt.evaluation.report import ModelResult
 
 #: Short names of the options that are used most.
 SHORT = {
@@ -65,6 +59,7 @@ def main(arguments: list[str]) -> None:
 
     from stgt.data.prepare import prepare_clips
     from stgt.learning.progress import ProgressBar
+    from stgt.learning.publish import Outcome, print_scores, write_results
     from stgt.learning.results import model_result
     from stgt.learning.run import model_configs, run_folder, run_models
 
@@ -74,10 +69,18 @@ def main(arguments: list[str]) -> None:
     labels = tuple(name for name in listing.classes if any(clip.label == name for clip in clips))
     with ProgressBar(len(model_configs(config)) * len(folds) * config.optimisation.epochs) as progress:
         runs = run_models(config, folds, labels, prepared, folder, progress)
-    results = [model_result(model, folds, prepared) for model in runs]
-    command = "python -m stgt.train " + shlex.join(arguments)
-    write_results(folder, card, config, sentence, results, prepared, command)
-    print_scores(sentence, results, prepared, folder)
+    outcome = Outcome(
+        title=f"{config.model.name} on {card.title}",
+        card=card,
+        sentence=sentence,
+        results=[model_result(model, folds, prepared) for model in runs],
+        skipped=prepared.failures,
+        config=to_dict(config),
+        command="python -m stgt.train " + shlex.join(arguments),
+        seed=config.seed,
+    )
+    write_results(folder, outcome)
+    print_scores(folder, outcome)
 
 
 def choose_folds(folds: list[Fold], wanted: int | None) -> list[Fold]:
@@ -100,71 +103,6 @@ def describe(card: DatasetCard, clips: Sequence, folds: list[Fold], config: Trai
     else:
         how = "the last epoch is scored"
     return f"{sentence}; {how}."
-
-
-def write_results(
-    folder: Path,
-    card: DatasetCard,
-    config: TrainConfig,
-    sentence: str,
-    results: list["ModelResult"],
-    prepared: "Prepared",
-    command: str,
-) -> None:
-    """metrics.json, predictions.csv and report.html."""
-    from stgt.evaluation.report import ReportInput, write_report
-    from stgt.files import write_json
-    from stgt.learning.results import metrics_document, published_results
-
-    write_json(folder / "metrics.json", metrics_document(results, sentence, to_dict(config), prepared.failures))
-    results[0].honest.to_csv(folder / "predictions.csv")
-    report = ReportInput(
-        title=f"{results[0].name} on {card.title}",
-        dataset=card.title,
-        protocol=sentence,
-        models=results,
-        command=command,
-        seed=config.seed,
-        config=to_dict(config),
-        published=published_results(card),
-        citation=card.citation,
-        licence=card.licence,
-        skipped=prepared.failures,
-    )
-    write_report(folder / "report.html", report)
-
-
-def print_scores(sentence: str, results: list["ModelResult"], prepared: "Prepared", folder: Path) -> None:
-    """What the terminal shows at the end."""
-    from stgt.evaluation.metrics import chance, summarise
-
-    print(f"\n{sentence}")
-    for result in results:
-        print(f"\n{result.name}")
-        for name, table in (("honest", result.honest), ("best-on-test", result.best_on_test)):
-            if table is not None:
-                print("  " + score_line(name, summarise(table)))
-    war, uar = chance(results[0].honest)
-    print(f"\nchance: WAR {100 * war:.1f}, UAR {100 * uar:.1f}")
-    if prepared.failures:
-        print(f"{len(prepared.failures)} clips could not be used: {', '.join(prepared.failures)}")
-    print(f"report: {folder / 'report.html'}")
-
-
-def score_line(name: str, summary) -> str:  # noqa: ANN001 - Summary, of a module that is imported late
-    """One line: pooled WAR and UAR with intervals, and mean ± sd over folds."""
-
-    def one(measure: str, value: float, interval, over) -> str:  # noqa: ANN001
-        text = f"{measure} {100 * value:5.1f}"
-        if interval is not None:
-            text += f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-        if len(summary.folds) > 1:
-            text += f" (folds {100 * over.mean:.1f} ± {100 * over.sd:.1f})"
-        return text
-
-    war = one("WAR", summary.pooled.war, summary.intervals.war, summary.fold_war)
-    uar = one("UAR", summary.pooled.uar, summary.intervals.uar, summary.fold_uar)
-    return f"{name:<13}{war}   {uar}"
 
 
 if __name__ == "__main__":

@@ -217,6 +217,7 @@ def evaluation_loader(
 
 
 def make_trainer(config: TrainConfig, choice: EpochChoice, logger: TensorBoardLogger, state: Path) -> lightning.Trainer:
+    """Lightning's trainer with our choice of the epoch, our state on disk, and nothing that talks."""
     keep_state = ModelCheckpoint(
         dirpath=state.parent,
         filename=state.stem,

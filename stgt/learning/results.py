@@ -1,15 +1,12 @@
 """From fitted folds to what a report says: scores of every model, and where each looked."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from stgt.data.cards import DatasetCard
 from stgt.data.layouts import Clip
 from stgt.data.prepare import Prepared
 from stgt.data.protocols import Fold
-from stgt.evaluation.metrics import summarise
 from stgt.evaluation.report import Attention, ModelResult
 from stgt.learning.fitting import evaluation_loader
 from stgt.learning.readout import Readout, read_out
@@ -68,38 +65,3 @@ def attention_summary(clips: Sequence[Clip], readouts: Sequence[Readout], frame_
     truth = np.array([clip.label for clip in clips])
     per_label = {str(label): nodes[seen & (truth == label)].mean(axis=0) for label in np.unique(truth[seen])}
     return Attention(nodes=per_label, frames=frames[seen].mean(axis=0), frame_rate=frame_rate)
-
-
-def metrics_document(
-    results: Sequence[ModelResult], protocol: str, config: Mapping[str, Any], skipped: Mapping[str, str]
-) -> dict[str, Any]:
-    """The content of metrics.json."""
-    return {
-        "protocol": protocol,
-        "models": {
-            result.name: {
-                "honest": summarise(result.honest).to_dict(),
-                "best_on_test": None if result.best_on_test is None else summarise(result.best_on_test).to_dict(),
-                "honest_epochs": list(result.chosen_epochs),
-                "parameters": result.parameters,
-                "seconds": result.seconds,
-            }
-            for result in results
-        },
-        "skipped": dict(skipped),
-        "config": dict(config),
-    }
-
-
-def published_results(card: DatasetCard) -> list[dict[str, Any]]:
-    """The card's published results as rows of the report."""
-    return [
-        {
-            "method": result.method,
-            "war": result.war,
-            "uar": result.uar,
-            "source": result.source,
-            "note": "; ".join(filter(None, (result.protocol, result.note))),
-        }
-        for result in card.published
-    ]
