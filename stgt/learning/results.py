@@ -12,7 +12,6 @@ from stgt.learning.fitting import evaluation_loader
 from stgt.learning.readout import Readout, read_out
 from stgt.learning.run import ModelRun
 from stgt.models.checkpoint import LoadedModel, load_checkpoint
-from stgt.models.registry import describe_model
 
 
 def model_result(run: ModelRun, folds: Sequence[Fold], prepared: Prepared) -> ModelResult:
@@ -27,7 +26,7 @@ def model_result(run: ModelRun, folds: Sequence[Fold], prepared: Prepared) -> Mo
     return ModelResult(
         name=run.config.name,
         honest=run.honest,
-        description=describe_model(run.config.name),
+        description=summary_line(loaded.model),
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         best_on_test=run.best_on_test,
         curves=[fitted.curves for fitted in run.folds],
@@ -36,6 +35,11 @@ def model_result(run: ModelRun, folds: Sequence[Fold], prepared: Prepared) -> Mo
         layout=loaded.layout,
         seconds=sum(fitted.seconds for fitted in run.folds),
     )
+
+
+def summary_line(model: object) -> str:
+    """The first line of a class's docstring."""
+    return (type(model).__doc__ or "").strip().split("\n")[0]
 
 
 def read_clips(loaded: LoadedModel, clips: Sequence[Clip], prepared: Prepared, device: str = "cpu") -> Readout:
