@@ -1,0 +1,25 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Two test processes on two cores: more threads in each would only take turns. Set before torch and OpenCV are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+#: A happy face that our generator rendered: 16 frames a second, neutral at the start, smiling at the end.
+FACE_CLIP = Path(__file__).parent / "data" / "face.mp4"
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's data, cache or environment."""
+    monkeypatch.setenv("STGT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("STGT_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def rendered_face_clip() -> Path:
+    """A short video of a rendered face, found in every frame."""
+    return FACE_CLIP
