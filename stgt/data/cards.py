@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stgt.data.disk import natural_key
-from stgt.data.layouts import MEDIA, Clip, Found, Layout, SubjectRule, read_layout
+from stgt.data.disk import counted, natural_key
+from stgt.data.layouts import MEDIA, Clip, Found, Layout, Reading, SubjectRule, read_layout
 from stgt.data.protocols import Protocol
 from stgt.errors import DatasetError
 
@@ -155,10 +155,11 @@ class DatasetCard:
         if folder is None:
             raise DatasetError(self.absence(root))
         rule = self.subject_rule(subject_pattern, subject_csv)
+        reading = Reading(self.labels, self.classes, rule, self.apex)
         folder = folder.absolute()
         tried: list[Found] = []
         for layout in self.layouts:
-            found = read_layout(layout, folder, self.labels, self.classes, rule)
+            found = read_layout(layout, folder, reading)
             if found.clips:
                 clips = found.clips
                 classes = self.classes or tuple(sorted({clip.label for clip in clips}, key=natural_key))
@@ -206,8 +207,8 @@ class DatasetCard:
         if self.counts is None or (len(clips), subjects) == (self.counts.clips, self.counts.subjects):
             return ()
         return (
-            f"{len(clips)} clips of {subjects} subjects, where a complete copy has {self.counts.clips} clips of "
-            f"{self.counts.subjects} subjects: figures cannot be compared with published ones",
+            f"{counted(len(clips), 'clip')} of {counted(subjects, 'subject')}, where a complete copy has "
+            f"{self.counts.clips:,} of {self.counts.subjects}: figures cannot be compared with published ones",
         )
 
     def protocol(self, name: str | None = None) -> Protocol:

@@ -105,3 +105,9 @@ def compiled(pattern: str, what: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise DatasetError(f"{what} {pattern!r} is not a regular expression: {error}") from None
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 clip``, ``1,440 clips``; ``class`` becomes ``classes``."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{number:,} {noun if number == 1 else plural}"

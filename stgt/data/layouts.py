@@ -50,6 +50,8 @@ class Clip:
     """Where the clip ends in its source, in seconds; none: at the end."""
     frame_rate: float | None = None
     """Hz, for folders of images, which carry no time of their own."""
+    apex: str = "unknown"
+    """``last``: the expression is strongest at the end; ``unknown``: it may be anywhere."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +122,31 @@ class SubjectRule:
             if not found:
                 return None
             return found.groupdict().get("subject") or (found.group(1) if found.groups() else found.group(0))
+        if self.table is None:
+            return None
         stem = path.rsplit(".", 1)[0] if "." in path.rsplit("/", 1)[-1] else path
         keys = (path, stem, path.rsplit("/", 1)[-1], stem.rsplit("/", 1)[-1])
         return next((self.table[key] for key in keys if key in self.table), None)
 
 
-def read_layout(
-    layout: Layout, root: Path, labels: Mapping[str, str], classes: Sequence[str], rule: SubjectRule
-) -> Found:
+@dataclass(frozen=True)
+class Reading:
+    """What all layouts of a card have in common."""
+
+    labels: Mapping[str, str]
+    """The dataset's codes -> class names."""
+    classes: Sequence[str]
+    """Class names that are kept; empty: all."""
+    subjects: SubjectRule
+    """Says who is seen where the layout does not."""
+    apex: str
+    """As in ``Clip``."""
+
+
+def read_layout(layout: Layout, root: Path, reading: Reading) -> Found:
     """Every clip of ``layout`` below ``root``.
 
-    ``labels`` maps the dataset's codes to class names; ``classes`` are the names that are kept (empty: all). What is
-    unlabelled, doubled, or contradicts the card is left out and told in the notes, by name.
+    What is unlabelled, doubled, or contradicts the card is left out and told in the notes, by name.
     """
     places = {name: first_present(root, variants) for name, variants in layout.places.items()}
     absent = tuple(layout.places[name][0] for name, place in places.items() if place is None)
@@ -148,12 +163,12 @@ def read_layout(
             code, end_s = label_files.read(path, groups, layout.frame_rate, notes)
             if code is None:
                 continue
-        label = labels.get(code or "", code)
-        if not label or (classes and label not in classes):
+        label = reading.labels.get(code or "", code)
+        if not label or (reading.classes and label not in reading.classes):
             notes.add("have a label that the card does not know and were left out", f"{below(path, root)} ({code!r})")
             continue
         where = below(path, root)
-        subject = groups.get("subject") or (rule.subject(where) if rule else None)
+        subject = groups.get("subject") or reading.subjects.subject(where)
         if not subject:
             notes.add("have no subject by the rule given and were left out", where)
             continue
@@ -166,6 +181,7 @@ def read_layout(
             start_s=seconds(groups.get("start_s")),
             end_s=end_s,
             frame_rate=layout.frame_rate if path.is_dir() else None,
+            apex=reading.apex,
         )
         order = groups.get(layout.prefer or "", "") or ""
         if clip.clip_id in clips:

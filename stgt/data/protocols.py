@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stgt.data.disk import natural_key
+from stgt.data.disk import counted, natural_key
 from stgt.data.layouts import Clip
 from stgt.errors import DatasetError
 
@@ -43,8 +43,10 @@ class Protocol:
         7 classes``.
         """
         used = self.used(clips)
-        subjects, classes = len({clip.subject for clip in used}), len({clip.label for clip in used})
-        return f"{title} {self.name}, {self.summary}, {len(used)} clips, {subjects} subjects, {classes} classes"
+        clips_text = counted(len(used), "clip")
+        subjects = counted(len({clip.subject for clip in used}), "subject")
+        classes = counted(len({clip.label for clip in used}), "class")
+        return f"{title} {self.name}, {self.summary}, {clips_text}, {subjects}, {classes}"
 
     def used(self, clips: Iterable[Clip]) -> tuple[Clip, ...]:
         """The clips of the protocol's classes."""

@@ -1,0 +1,294 @@
+"""Preparation: clips -> landmark tracks and face crops in a cache, once, in parallel, resumable.
+
+The cache is keyed by content: an entry's folder is named after a hash of the clip's bytes, its range and frame rate,
+and the version of the extractor. A moved or renamed dataset is not prepared again; a changed file or extractor is.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stgt.data.disk import image_files
+from stgt.data.extraction import CacheEntry, Job, Outcome, content_key, extract_clip
+from stgt.data.layouts import Clip
+from stgt.errors import DatasetError, StgtError
+
+if TYPE_CHECKING:
+    from stgt.faces.crops import CropSequence
+    from stgt.faces.tracks import LandmarkTrack
+
+#: Tracks are kept in memory up to this many bytes in all, and read from disk each time beyond.
+TRACK_MEMORY_BYTES = 2 * 2**30
+
+#: Assumed size of a second of video, to compare clips that are ranges of a file with clips that are whole files.
+BYTES_PER_SECOND = 100_000
+
+
+class Prepared(Mapping[str, CacheEntry]):
+    """Prepared clips: clip id -> the files of its track and crops.
+
+    Attributes:
+        failures: clip id -> the sentence that says why it could not be prepared.
+        warnings: clip id -> what was odd about it, though it could be read; only of clips that were read in this run.
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, CacheEntry],
+        failures: Mapping[str, str] | None = None,
+        warnings: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.entries = dict(entries)
+        self.failures = dict(failures or {})
+        self.warnings = dict(warnings or {})
+        self._tracks: dict[str, LandmarkTrack] = {}
+        self._track_bytes = 0
+
+    def __getitem__(self, clip_id: str) -> CacheEntry:
+        return self.entries[clip_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getstate__(self) -> dict:
+        # Another process reads the tracks that it needs itself.
+        return {**self.__dict__, "_tracks": {}, "_track_bytes": 0}
+
+    def load(self, clip: Clip) -> "tuple[LandmarkTrack, CropSequence]":
+        """The track and the crops of a clip."""
+        return self.track(clip), self.crops(clip)
+
+    def track(self, clip: Clip) -> "LandmarkTrack":
+        """The track of a clip, kept in memory while there is room; its times are those of the clip's source."""
+        from stgt.faces.tracks import LandmarkTrack
+
+        if clip.clip_id not in self._tracks:
+            track = self._read(clip, lambda entry: LandmarkTrack.load(entry.track))
+            size = sum(array.nbytes for array in (track.points, track.blendshapes, track.transforms))
+            if self._track_bytes + size > TRACK_MEMORY_BYTES:
+                return track
+            self._tracks[clip.clip_id] = track
+            self._track_bytes += size
+        return self._tracks[clip.clip_id]
+
+    def crops(self, clip: Clip) -> "CropSequence":
+        """The crops of a clip, still encoded."""
+        from stgt.faces.crops import CropSequence
+
+        return self._read(clip, lambda entry: CropSequence.load(entry.crops))
+
+    def valid_share(self, clip_id: str) -> float:
+        """Share of the clip's frames that hold a face, without reading its track."""
+        record = self.entries[clip_id].read_record()
+        return float(record["valid_share"]) if record else 0.0
+
+    def _read(self, clip: Clip, load):  # noqa: ANN001, ANN202 - returns what load returns
+        if clip.clip_id not in self.entries:
+            reason = self.failures.get(clip.clip_id, "it is not among the clips that were prepared")
+            raise DatasetError(f"clip {clip.clip_id} is not prepared: {reason}")
+        entry = self.entries[clip.clip_id]
+        try:
+            return load(entry)
+        except StgtError:
+            # Damaged since it was written: what can be made again is no reason to stop.
+            entry.record.unlink(missing_ok=True)
+            outcome = extract_clip(Job(clip, entry, 0))
+            if outcome.failure:
+                raise DatasetError(f"clip {clip.clip_id}: {outcome.failure}") from None
+            return load(entry)
+
+
+def cache_folder(cache: Path | str | None = None) -> Path:
+    """Where prepared clips lie: ``cache``, else ``$STGT_CACHE``, else the user's cache folder."""
+    chosen = cache or os.environ.get("STGT_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("stgt"))
+
+
+def prepare_clips(
+    clips: Sequence[Clip],
+    cache: Path | str | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Prepared:
+    """Extract the track and crops of every clip that is not in the cache yet.
+
+    A clip that cannot be read is skipped and named in ``failures``; every other one is finished. Interrupted at any
+    moment, the same call goes on where it was.
+
+    Args:
+        clips: with different clip ids.
+        cache: folder; see ``cache_folder``.
+        workers: processes; none: one per core.
+        progress: whether to show a progress bar on stderr.
+
+    Raises:
+        DatasetError: no clip at all could be read.
+        OSError: the disk is full, or the cache cannot be written.
+    """
+    if workers is not None and workers < 1:
+        raise StgtError(f"workers is {workers}; at least one process is needed")
+    folder = cache_folder(cache) / "clips"
+    entries = cache_entries(clips, folder)
+    jobs = pending_jobs(clips, entries)
+    failures: dict[Path, str] = {}
+    warnings: dict[Path, tuple[str, ...]] = {}
+    if jobs:
+        folder.mkdir(parents=True, exist_ok=True)
+    for outcome in with_progress(run_jobs(jobs, workers or cores()), jobs, progress):
+        if outcome.failure:
+            failures[outcome.folder] = outcome.failure
+        if outcome.warnings:
+            warnings[outcome.folder] = outcome.warnings
+    prepared = Prepared(
+        {clip_id: entry for clip_id, entry in entries.items() if entry.folder not in failures},
+        {clip_id: failures[entry.folder] for clip_id, entry in entries.items() if entry.folder in failures},
+        {clip_id: warnings[entry.folder] for clip_id, entry in entries.items() if entry.folder in warnings},
+    )
+    if clips and not prepared:
+        clip_id, reason = next(iter(prepared.failures.items()))
+        raise DatasetError(f"none of the {len(clips)} clips can be read; the first is {clip_id}: {reason}")
+    return prepared
+
+
+def cache_entries(clips: Sequence[Clip], folder: Path) -> dict[str, CacheEntry]:
+    """Clip id -> its place in the cache below ``folder``; clips of equal content share one."""
+    from stgt.faces.extract import EXTRACTOR_VERSION
+
+    version = str(EXTRACTOR_VERSION)
+    # Hashing releases the interpreter's lock, and on a cold disk most of the time is waiting.
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        keys = list(pool.map(lambda clip: content_key(clip, version), clips))
+    return {clip.clip_id: CacheEntry(folder / key[:2] / key[2:]) for clip, key in zip(clips, keys, strict=True)}
+
+
+def pending_jobs(clips: Sequence[Clip], entries: Mapping[str, CacheEntry]) -> list[Job]:
+    """What is not in the cache, each content once, the longest first so that no process is left with a long one."""
+    jobs: dict[Path, Job] = {}
+    for clip in clips:
+        entry = entries[clip.clip_id]
+        if entry.folder not in jobs and entry.read_record() is None:
+            jobs[entry.folder] = Job(clip, entry, expected_weight(clip))
+    return sorted(jobs.values(), key=lambda job: -job.weight)
+
+
+def expected_weight(clip: Clip) -> float:
+    """About how long a clip takes to extract, on the scale of bytes of video."""
+    if clip.source.is_dir():
+        return len(image_files(clip.source)) / (clip.frame_rate or 25) * BYTES_PER_SECOND
+    size = clip.source.stat().st_size if clip.source.is_file() else 0
+    if clip.end_s is None:
+        return size
+    return min(size, (clip.end_s - (clip.start_s or 0)) * BYTES_PER_SECOND)
+
+
+def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+    """Run the jobs in order, yielding outcomes as they come.
+
+    A file that brings down a whole process (decoders are written in C) costs only itself: the jobs that were under way
+    are run again one by one, each in a process of its own, and the one that fails again is the failure.
+    """
+    if min(workers, len(jobs)) <= 1:
+        yield from map(extract_clip, jobs)
+        return
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    waiting = list(jobs)
+    try:
+        while waiting:
+            finished: set[Path] = set()
+            try:
+                for outcome in parallel(waiting, workers):
+                    finished.add(outcome.folder)
+                    yield outcome
+            except TerminatedWorkerError:
+                waiting = [job for job in waiting if job.entry.folder not in finished]
+                suspects, waiting = waiting[:workers], waiting[workers:]
+                for job in suspects:
+                    yield alone(job)
+            else:
+                return
+    finally:
+        end_workers()
+
+
+def parallel(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+    """Outcomes of jobs that run in ``workers`` processes, handed out in order, as they come."""
+    from joblib import Parallel, delayed
+
+    # One process per core, so each computes with one thread.
+    pool = Parallel(
+        n_jobs=workers, batch_size=1, return_as="generator_unordered", inner_max_num_threads=1, backend="loky"
+    )
+    return pool(delayed(in_worker)(job) for job in jobs)
+
+
+def alone(job: Job) -> Outcome:
+    """Run a job in a process of its own; that the process dies is its failure."""
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    try:
+        return next(parallel([job], 2))
+    except TerminatedWorkerError:
+        reason = f"{job.clip.source} brings the video decoder down; it is damaged, or there is too little memory"
+        return Outcome(job.entry.folder, job.weight, failure=reason)
+
+
+def in_worker(job: Job) -> Outcome:
+    """``extract_clip`` in a process that leaves Ctrl-C to the process that started it."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return extract_clip(job)
+
+
+def end_workers() -> None:
+    """End joblib's processes at once: they would stay for minutes, each with MediaPipe in memory."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def with_progress(outcomes: Iterator[Outcome], jobs: Sequence[Job], progress: bool) -> Iterator[Outcome]:
+    """Pass the outcomes on under a progress bar whose estimate goes by the length of the clips."""
+    if not jobs:
+        return
+    from tqdm import tqdm
+
+    # The terminal's width is asked for, because a bar that wraps leaves a line behind on every step.
+    columns = min(shutil.get_terminal_size().columns - 1, 100)
+    layout = "{desc} {percentage:3.0f}% |{bar}| {postfix} {elapsed}<{remaining}"
+    with tqdm(
+        total=sum(max(job.weight, 1) for job in jobs),
+        desc="preparing",
+        bar_format=layout,
+        disable=not progress,
+        ncols=columns,
+        mininterval=0.2,
+    ) as bar:
+        frames = failed = 0
+        bar.set_postfix_str(f"0/{len(jobs)} clips")
+        for done, outcome in enumerate(outcomes, start=1):
+            frames += outcome.frames
+            failed += outcome.failure is not None
+            rate = frames / max(bar.format_dict["elapsed"], 1e-9)
+            broken = f", {failed} broken" if failed else ""
+            bar.set_postfix_str(f"{done}/{len(jobs)} clips{broken}, {rate:.0f} frames/s", refresh=False)
+            bar.update(max(outcome.weight, 1))
+            yield outcome
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    import joblib
+
+    return joblib.cpu_count()
