@@ -1,0 +1,52 @@
+"""How fast clips are prepared, against a loop that only decodes and calls MediaPipe."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from stgt.benchmarks.timing import interleaved
+from stgt.data.layouts import Clip
+from stgt.data.prepare import prepare_clips
+from stgt.faces.landmarker import FaceLandmarker
+from stgt.faces.video import open_source
+
+
+def bare_loop(videos: list[Path]) -> int:
+    """Decode every video and call MediaPipe on every frame in one process; gives the number of frames."""
+    frames = 0
+    with FaceLandmarker() as landmarker:
+        for video in videos:
+            with open_source(video) as source:
+                for timestamp_s, rgb in source:
+                    landmarker.detect(timestamp_s, rgb)
+                    frames += 1
+            landmarker.reset()
+    return frames
+
+
+def preparation_rates(video: Path, copies: int, workers: int | None, rounds: int = 3) -> tuple[float, float]:
+    """Frames per second of ``prepare_clips`` and of the bare loop, over ``copies`` of a video.
+
+    The worker processes start anew each time, so their start-up counts.
+    """
+    with tempfile.TemporaryDirectory(prefix="stgt-bench-") as name:
+        folder = Path(name)
+        videos = [distinct_copy(video, folder, index) for index in range(copies)]
+        clips = [Clip(path.stem, path, "nobody", "neutral") for path in videos]
+
+        def prepare() -> None:
+            shutil.rmtree(folder / "cache", ignore_errors=True)
+            prepare_clips(clips, cache=folder / "cache", workers=workers, progress=False)
+
+        frames = bare_loop(videos)
+        seconds = interleaved({"prepare": prepare, "bare": lambda: bare_loop(videos)}, rounds, warmup=0)
+    return frames / seconds["prepare"], frames / seconds["bare"]
+
+
+def distinct_copy(video: Path, folder: Path, index: int) -> Path:
+    """A copy whose content differs in what players skip: the cache, which goes by content, must not know it."""
+    copy = folder / f"copy_{index}{video.suffix}"
+    payload = index.to_bytes(8, "big")
+    # An MP4 box of the type "free": length, type, payload.
+    copy.write_bytes(video.read_bytes() + (8 + len(payload)).to_bytes(4, "big") + b"free" + payload)
+    return copy
