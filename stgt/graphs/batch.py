@@ -22,6 +22,7 @@ class WindowBatch:
         frames_mask: (B, F) bool.
         target: (B,) int64 class numbers.
         clip: (B,) int64 number of the clip each window is from.
+        window: (B,) int64 number of the window among all of its dataset.
     """
 
     geometry: "Tensor"
@@ -31,6 +32,7 @@ class WindowBatch:
     frames_mask: "Tensor | None" = None
     target: "Tensor | None" = None
     clip: "Tensor | None" = None
+    window: "Tensor | None" = None
 
     def __len__(self) -> int:
         return len(self.geometry)

@@ -1,1 +1,6 @@
-"""The models: STGT, its baselines, one registry and the checkpoint format."""
+"""Models that read windows of face graphs; importing the package registers all of them."""
+
+from stgt.models import stgcn, stgt
+from stgt.models.registry import Attention, ExpressionModel, create_model, list_models, register_model
+
+__all__ = ["Attention", "ExpressionModel", "create_model", "list_models", "register_model", "stgcn", "stgt"]

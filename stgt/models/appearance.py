@@ -1,0 +1,134 @@
+"""The appearance streams: patches around the nodes, and a backbone over aligned crops of a few frames; how they join."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stgt.config import ModelConfig
+from stgt.errors import StgtError
+from stgt.models.blocks import AttentionPool
+
+
+def modality_keep(like: Tensor, probability: float, training: bool) -> Tensor:
+    """(B,) bool: the samples of a batch that see a stream. In training each is hidden with ``probability`` (modality dropout,
+    Neverova et al., ModDrop, IEEE TPAMI 2016), so that the model learns to do without."""
+    if not training:
+        return torch.ones(len(like), dtype=torch.bool, device=like.device)
+    return torch.rand(len(like), device=like.device) >= probability
+
+
+class PatchEmbedding(nn.Module):
+    """A vector for the patch around every node.
+
+    Every patch is brought to mean 0 and variance 1 first: what counts is its texture, not light or skin tone.
+
+    Args:
+        size: P, side in pixels.
+        width: C.
+
+    Shape: patches (B, T, V, P, P, 3) uint8, mask (B, T) -> (B, T, V, C); zeros where masked.
+    """
+
+    def __init__(self, size: int, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(size * size * 3, width)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, patches: Tensor, mask: Tensor) -> Tensor:
+        pixels = patches.flatten(3).to(self.project.weight.dtype) / 255
+        pixels = F.layer_norm(pixels, pixels.shape[-1:], eps=1e-3)  # eps: the noise of a flat patch stays small
+        return self.mix(F.silu(self.project(pixels))) * mask[:, :, None, None]
+
+
+class FrameEncoder(nn.Module):
+    """A timm backbone on every appearance frame, then attention over the frames.
+
+    Args:
+        config: ``backbone`` (any timm model), ``backbone_weights`` (a safetensors file or None), ``heads``.
+        width: D.
+
+    Shape: frames (B, F, 3, S, S) uint8, mask (B, F), keep (B,) -> (B, D).
+    """
+
+    #: Mean and standard deviation of ImageNet's channels, which timm's backbones expect.
+    MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    def __init__(self, config: ModelConfig, width: int) -> None:
+        super().__init__()
+        self.backbone = create_backbone(config.backbone, config.backbone_weights)
+        self.project = nn.Linear(self.backbone.num_features, width)
+        self.pool = AttentionPool(width, config.heads)
+        self.register_buffer("mean", torch.tensor(self.MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(self.STD)[:, None, None], persistent=False)
+
+    def forward(self, frames: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
+        batch, count = mask.shape
+        flat = frames.flatten(0, 1)
+        if self.training:
+            # Hidden and invalid frames would only cost time, and disturb the statistics of batch normalisation.
+            seen = (mask & keep[:, None]).flatten()
+            seen[0] |= ~seen.any()  # one at least, so that every parameter takes part in every step
+            features = flat.new_zeros((len(flat), self.project.out_features), dtype=self.project.weight.dtype)
+            encoded = self._encode(flat[seen])
+            features = features.to(encoded.dtype).index_copy(0, seen.nonzero()[:, 0], encoded)
+        else:
+            features = self._encode(flat)
+        return self.pool(features.unflatten(0, (batch, count)), mask)[0]
+
+    def _encode(self, pixels: Tensor) -> Tensor:
+        pixels = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
+        return self.project(self.backbone(pixels))
+
+
+class GatedFusion(nn.Module):
+    """``g + keep * s(W [g; a]) * U a``: the geometry decides, channel by channel, how much appearance to let in.
+
+    Where appearance is hidden or absent the result is the geometry alone.
+
+    Shape: geometry (B, D), appearance (B, D), keep (B,) -> (B, D).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(2 * width, width)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, geometry: Tensor, appearance: Tensor, keep: Tensor) -> Tensor:
+        gate = torch.sigmoid(self.gate(torch.cat((geometry, appearance), dim=-1)))
+        return geometry + keep[:, None] * gate * self.project(appearance)
+
+
+def create_backbone(name: str, weights: str | None) -> nn.Module:
+    """A timm backbone without classifier; nothing is downloaded.
+
+    Args:
+        name: of a timm model.
+        weights: safetensors file with its parameters under timm's names (a classifier in it is ignored), or None.
+
+    Raises:
+        StgtError: timm has no such model, or the file is missing or belongs to another one.
+    """
+    import timm
+    from safetensors.torch import load_file
+
+    if not timm.is_model(name):
+        raise StgtError(f"timm has no model {name!r}; model.backbone takes a name that timm.list_models() lists")
+    backbone = timm.create_model(name, pretrained=False, num_classes=0)
+    if weights is None:
+        return backbone
+    if not Path(weights).is_file():
+        raise StgtError(f"model.backbone_weights names {weights}, which is not a file")
+    try:
+        state = load_file(weights)
+    except Exception as error:
+        raise StgtError(f"model.backbone_weights {weights} is not a readable safetensors file: {error}") from error
+    expected = backbone.state_dict()
+    unfit = [key for key in expected if key not in state or state[key].shape != expected[key].shape]
+    if unfit:
+        raise StgtError(
+            f"model.backbone_weights {weights} does not fit the backbone {name}: {unfit[0]} is absent or differs"
+        )
+    backbone.load_state_dict({key: state[key] for key in expected})
+    return backbone

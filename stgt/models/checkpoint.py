@@ -1,0 +1,179 @@
+"""Checkpoints: ``<stem>.safetensors`` holds the weights, ``<stem>.json`` all that is needed to use them. Nothing is unpickled."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from stgt import __version__
+from stgt.config import ModelConfig, WindowConfig
+from stgt.errors import CheckpointError, StgtError
+from stgt.files import atomic_path, read_json, write_json
+from stgt.graphs.layout import NodeLayout, load_layout
+from stgt.models.registry import ExpressionModel, create_model
+
+#: Grows with every change of what the two files hold, or of what the same weights compute.
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A trained model with all that belongs to it.
+
+    Attributes:
+        model: in evaluation mode.
+        labels: (K,) names in the order of the logits.
+        layout: its nodes.
+        window: length and rate of the windows that it reads.
+        model_config: its settings.
+        meta: the whole JSON: dataset, version of the program, and whatever was saved as ``extra``.
+    """
+
+    model: ExpressionModel
+    labels: tuple[str, ...]
+    layout: NodeLayout
+    window: WindowConfig
+    model_config: ModelConfig
+    meta: dict[str, Any]
+
+
+def save_checkpoint(
+    path: Path | str,
+    model: ExpressionModel,
+    *,
+    labels: Sequence[str],
+    model_config: ModelConfig,
+    window: WindowConfig,
+    dataset: str,
+    extra: dict[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint; each of its two files is replaced as a whole.
+
+    Args:
+        path: ends in ``.safetensors``; the JSON goes beside it.
+        model: made by ``create_model(model_config, len(labels), window)``.
+        labels: names in the order of the logits.
+        model_config: the model's settings.
+        window: its windows.
+        dataset: name of the card that it was trained on.
+        extra: anything for the JSON: fold, epoch, subjects it has seen.
+    """
+    path = Path(path)
+    if len(labels) != model.num_classes:
+        raise ValueError(f"{len(labels)} labels for a model of {model.num_classes} classes")
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        # The JSON first: a crash between the two leaves a pair whose digest betrays it, never one that seems to fit.
+        write_json(
+            path.with_suffix(".json"),
+            {
+                "format_version": FORMAT_VERSION,
+                "stgt_version": __version__,
+                "labels": list(labels),
+                "model": asdict(model_config),
+                "window": asdict(window),
+                "layout": {"name": model.layout.name, "fingerprint": model.layout.fingerprint},
+                "dataset": dataset,
+                "weights_sha256": digest,
+                "extra": dict(extra or {}),
+            },
+        )
+
+
+def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> LoadedModel:
+    """Read a checkpoint.
+
+    Args:
+        path: of either of its two files.
+        device: where to put the model.
+
+    Raises:
+        CheckpointError: a missing, truncated or foreign file, another format version, or another node layout.
+    """
+    path = Path(path)
+    weights, description = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    if not weights.is_file():
+        raise CheckpointError(f"there is no checkpoint {weights}; give the .safetensors file that training wrote")
+    if not description.is_file():
+        raise CheckpointError(
+            f"{weights} lacks {description.name} beside it, which says how to use it; copy both files"
+        )
+    meta = _read_description(description)
+    labels = tuple(meta["labels"])
+    window = _settings(WindowConfig, meta["window"], description)
+    config = _settings(ModelConfig, meta["model"], description)
+    # The backbone's weights are in the checkpoint; the file that they once came from need not be here.
+    model = create_model(replace(config, backbone_weights=None), len(labels), window)
+    if model.layout.fingerprint != meta["layout"]["fingerprint"]:
+        raise CheckpointError(
+            f"{weights} was trained on other nodes than the layout {model.layout.name} of this version has; "
+            f"use it with stgt {meta.get('stgt_version', 'of its time')}, or train anew"
+        )
+    state = _read_weights(weights, meta)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights in {weights} do not fit the model that {description.name} describes"
+        ) from error
+    return LoadedModel(model.to(device).eval(), labels, load_layout(config.layout), window, config, meta)
+
+
+def require_labels(checkpoint: LoadedModel, labels: Sequence[str], dataset: str) -> None:
+    """Make sure that a checkpoint can name all classes of a dataset.
+
+    Raises:
+        CheckpointError: the dataset has a class that the model does not know.
+    """
+    unknown = [label for label in labels if label not in checkpoint.labels]
+    if unknown:
+        raise CheckpointError(
+            f"the checkpoint, trained on {checkpoint.meta.get('dataset', 'another dataset')}, knows "
+            f"{', '.join(checkpoint.labels)}, but {dataset} has {', '.join(labels)}: it cannot predict {', '.join(unknown)}"
+        )
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        meta = read_json(path)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is not readable JSON; copy the checkpoint anew") from error
+    if not isinstance(meta, dict) or "format_version" not in meta:
+        raise CheckpointError(f"{path} does not describe a checkpoint of stgt")
+    if meta["format_version"] != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {meta['format_version']}, and this version of stgt reads {FORMAT_VERSION}; "
+            f"use it with stgt {meta.get('stgt_version', 'of its time')}, or train anew"
+        )
+    missing = [key for key in ("labels", "model", "window", "layout", "weights_sha256") if key not in meta]
+    if missing:
+        raise CheckpointError(f"{path} lacks {missing[0]!r}; copy the checkpoint anew")
+    return meta
+
+
+def _settings(kind: type, values: dict[str, Any], path: Path) -> Any:
+    known = {field.name for field in fields(kind)}
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise CheckpointError(f"{path} has the setting {unknown[0]!r}, which this version of stgt does not know")
+    try:
+        return kind(**values)
+    except StgtError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _read_weights(path: Path, meta: dict[str, Any]) -> dict[str, torch.Tensor]:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != meta["weights_sha256"]:
+        raise CheckpointError(f"{path} is truncated or not the file that its JSON describes; copy the checkpoint anew")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file; copy the checkpoint anew") from error

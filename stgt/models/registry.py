@@ -1,0 +1,198 @@
+"""The models by name, and the surface that all of them share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stgt.config import STREAMS, ModelConfig, WindowConfig, parse_streams
+from stgt.errors import StgtError
+from stgt.graphs.geometry import GEOMETRY_CHANNELS
+from stgt.graphs.layout import NodeLayout, load_layout
+
+
+class Attention(NamedTuple):
+    """Where a model looked. Weights are not negative.
+
+    Attributes:
+        nodes: (B, T, V), sums to 1 over the nodes of each valid frame, zeros where invalid.
+        frames: (B, T), sums to 1 over the valid frames of a window, zeros where invalid.
+    """
+
+    nodes: Tensor
+    frames: Tensor
+
+
+class ExpressionModel(nn.Module, ABC):
+    """What every model of the registry is: tensors of windows in, logits of the classes out.
+
+    A subclass computes frame and node features of its own; it must not let invalid frames influence its output, and gives
+    finite logits for a window without any valid frame. Streams that a model does not read are ignored, and a model that
+    reads patches or frames also works without them.
+
+    Args:
+        config: the model's settings.
+        num_classes: K.
+        window: length and rate of the windows it is made for.
+        num_features: D, size of the vector that the classifier reads.
+    """
+
+    def __init__(self, config: ModelConfig, num_classes: int, window: WindowConfig, num_features: int) -> None:
+        super().__init__()
+        self.config = config
+        self.window = window
+        self.num_classes = num_classes
+        self.num_features = num_features
+        self.streams = parse_streams(config.streams)
+        self.layout: NodeLayout = load_layout(config.layout)
+        self.head_drop = nn.Dropout(config.dropout)
+        self.head = nn.Linear(num_features, num_classes)
+
+    @abstractmethod
+    def encode(
+        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
+    ) -> tuple[Tensor, Attention]:
+        """Features (B, D) and attention; the inputs are checked, and geometry is zero in invalid frames."""
+
+    def forward(
+        self,
+        geometry: Tensor,
+        mask: Tensor,
+        patches: Tensor | None = None,
+        frames: Tensor | None = None,
+        frames_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Logits (B, K).
+
+        Args:
+            geometry: (B, T, V, 9) float, see ``stgt.graphs.geometry.geometry_stream``.
+            mask: (B, T) bool, true where the frame is valid.
+            patches: (B, T, V, P, P, 3) uint8, the crop around every node, or None.
+            frames: (B, F, 3, S, S) uint8, aligned crops, or None.
+            frames_mask: (B, F) bool, true where the crop shows a face; None: all of them do.
+
+        Raises:
+            StgtError: a tensor of another shape.
+        """
+        return self.forward_head(self.forward_features(geometry, mask, patches, frames, frames_mask))
+
+    def forward_features(
+        self,
+        geometry: Tensor,
+        mask: Tensor,
+        patches: Tensor | None = None,
+        frames: Tensor | None = None,
+        frames_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Features (B, D) of whole windows; arguments as in ``forward``."""
+        return self._encode(geometry, mask, patches, frames, frames_mask)[0]
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Features (B, D) -> logits (B, K)."""
+        return self.head(self.head_drop(features))
+
+    def forward_with_attention(
+        self,
+        geometry: Tensor,
+        mask: Tensor,
+        patches: Tensor | None = None,
+        frames: Tensor | None = None,
+        frames_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Attention]:
+        """Logits (B, K), and where the model looked; arguments as in ``forward``."""
+        features, attention = self._encode(geometry, mask, patches, frames, frames_mask)
+        return self.forward_head(features), attention
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """A new, untrained classifier for another number of classes on the same features."""
+        self.num_classes = num_classes
+        self.head = nn.Linear(self.num_features, num_classes).to(self.head.weight)
+
+    def _encode(
+        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
+    ) -> tuple[Tensor, Attention]:
+        patches = patches if "patches" in self.streams else None
+        frames = frames if "frames" in self.streams else None
+        if not torch.compiler.is_compiling():  # shapes are fixed then, and checks would only break the graph
+            self._check_shapes(geometry, mask, patches, frames, frames_mask)
+        # Not a product: whatever an invalid frame holds, even NaN, ends here.
+        geometry = geometry.masked_fill(~mask[:, :, None, None], 0)
+        if frames is not None and frames_mask is None:
+            frames_mask = frames.new_ones(frames.shape[:2], dtype=torch.bool)
+        return self.encode(geometry, mask, patches, frames, frames_mask)
+
+    def _check_shapes(
+        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
+    ) -> None:
+        nodes, size = len(self.layout), self.config.patch_size
+        if geometry.ndim != 4 or geometry.shape[2:] != (nodes, GEOMETRY_CHANNELS):
+            raise StgtError(
+                f"geometry has the shape {tuple(geometry.shape)}, but this model reads (B, T, {nodes}, "
+                f"{GEOMETRY_CHANNELS}): make it with geometry_stream and the layout {self.layout.name}"
+            )
+        if geometry.shape[1] > self.window.frames:
+            raise StgtError(
+                f"the window has {geometry.shape[1]} frames, but this model reads at most {self.window.frames}: "
+                "cut windows with the model's own window settings"
+            )
+        batch, length = geometry.shape[:2]
+        if mask.shape != (batch, length) or mask.dtype != torch.bool:
+            raise StgtError(
+                f"mask is {mask.dtype} of the shape {tuple(mask.shape)}; it must be bool of the shape ({batch}, {length}), "
+                "one value for each frame of geometry"
+            )
+        if patches is not None and patches.shape != (batch, length, nodes, size, size, 3):
+            raise StgtError(
+                f"patches have the shape {tuple(patches.shape)}, but this model reads ({batch}, {length}, {nodes}, {size}, "
+                f"{size}, 3): cut them with its layout and patch_size"
+            )
+        if frames is not None and (frames.ndim != 5 or frames.shape[0] != batch or frames.shape[2] != 3):
+            raise StgtError(
+                f"frames have the shape {tuple(frames.shape)}, but this model reads ({batch}, F, 3, S, S): "
+                "channels come before height and width"
+            )
+        if frames is not None and frames_mask is not None and frames_mask.shape != frames.shape[:2]:
+            raise StgtError(
+                f"frames_mask has the shape {tuple(frames_mask.shape)}; it must be {tuple(frames.shape[:2])}, "
+                "one value for each appearance frame"
+            )
+
+
+ModelFactory = Callable[[ModelConfig, int, WindowConfig], ExpressionModel]
+
+_FACTORIES: dict[str, ModelFactory] = {}
+
+
+def register_model(name: str) -> Callable[[ModelFactory], ModelFactory]:
+    """Decorator: enter a model class, or a function that makes a model, under ``name``."""
+
+    def register(factory: ModelFactory) -> ModelFactory:
+        if name in _FACTORIES:
+            raise ValueError(f"a model named {name!r} is registered already")
+        _FACTORIES[name] = factory
+        return factory
+
+    return register
+
+
+def list_models() -> list[str]:
+    """Names of all models, sorted."""
+    return sorted(_FACTORIES)
+
+
+def create_model(config: ModelConfig, num_classes: int, window: WindowConfig | None = None) -> ExpressionModel:
+    """A freshly initialised model.
+
+    Raises:
+        StgtError: no model of this name, or settings that it cannot be made with.
+    """
+    if config.name not in _FACTORIES:
+        raise StgtError(f"unknown model {config.name!r}; the models are {', '.join(list_models())}")
+    if num_classes < 2:
+        raise StgtError(f"a model needs at least 2 classes, not {num_classes}")
+    return _FACTORIES[config.name](config, num_classes, window or WindowConfig())
+
+
+__all__ = ["STREAMS", "Attention", "ExpressionModel", "create_model", "list_models", "register_model"]
