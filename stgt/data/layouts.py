@@ -13,6 +13,7 @@ from pathlib import Path
 from stgt.data.disk import (
     below,
     compiled,
+    counted,
     filled,
     first_present,
     image_files,
@@ -165,12 +166,12 @@ def read_layout(layout: Layout, root: Path, reading: Reading) -> Found:
                 continue
         label = reading.labels.get(code or "", code)
         if not label or (reading.classes and label not in reading.classes):
-            notes.add("have a label that the card does not know and were left out", f"{below(path, root)} ({code!r})")
+            notes.add("label that the card does not know", f"{below(path, root)}: {code}")
             continue
         where = below(path, root)
         subject = groups.get("subject") or reading.subjects.subject(where)
         if not subject:
-            notes.add("have no subject by the rule given and were left out", where)
+            notes.add("no subject by the rule given", where)
             continue
         clip = Clip(
             clip_id=groups.get("clip_id") or (where if path.is_dir() else where[: -len(path.suffix)]),
@@ -185,7 +186,7 @@ def read_layout(layout: Layout, root: Path, reading: Reading) -> Found:
         )
         order = groups.get(layout.prefer or "", "") or ""
         if clip.clip_id in clips:
-            notes.add("are further copies of the same takes and were left out", where)
+            notes.add("another file of the same take", where)
         if clip.clip_id not in clips or order < clips[clip.clip_id][0]:
             clips[clip.clip_id] = (order, clip)
     if label_files:
@@ -212,7 +213,7 @@ def rows_of_walk(
         if found:
             yield path, found.groupdict()
         else:
-            notes.add("do not follow the dataset's naming and were left out", where)
+            notes.add("not named as in this dataset", where)
 
 
 def rows_of_table(
@@ -228,9 +229,9 @@ def rows_of_table(
         except KeyError as error:
             raise DatasetError(f"{table} has no column {error.args[0]!r}; it has {', '.join(row)}") from None
         if not all(row.get(column) for column in ("subject", "label")):
-            notes.add(f"of {table.name} have an empty subject or label and were left out", f"line {line}", "rows")
+            notes.add(f"no subject or no label in {table.name}", f"line {line}")
         elif path is None:
-            notes.add(f"are named in {table.name} but are not there", filled(layout.clips, {**places, **row}), "clips")
+            notes.add(f"named in {table.name}, but not there", filled(layout.clips, {**places, **row}))
         else:
             yield path, {"clip_id": row.get("clip"), **row}
 
@@ -257,8 +258,8 @@ class LabelFiles:
         text = files[0].read_text(encoding="utf-8", errors="replace").strip()
         found = self.text.search(text)
         if not found:
-            fault = "are empty" if not text else "do not hold a label"
-            notes.add(f"{fault}, so their clips were left out", below(files[0], self.root), "label files")
+            fault = "label file is empty" if not text else "label file holds no label"
+            notes.add(fault, below(files[0], self.root))
             return None, None
         return found.group("label"), self.end(path, files[0], frame_rate, notes)
 
@@ -270,7 +271,7 @@ class LabelFiles:
         wanted = int(number.group("number"))
         numbers = [image_number(image) for image in image_files(path)]
         if wanted not in numbers:
-            notes.add("lack the image that their label is named after", below(path, self.root))
+            notes.add("no image of the number that the label is named after", below(path, self.root), fate="kept whole")
             return None
         index = numbers.index(wanted)
         # Half a frame later, so that the frame at the end belongs to the clip whichever way the border is counted.
@@ -281,7 +282,7 @@ class LabelFiles:
         pattern = re.sub(r"\{\w+\}", "*", filled(self.rule.find, self.places, partly=True))
         for file in sorted(self.root.glob(pattern)):
             if file not in self.used and not file.name.startswith("."):
-                notes.add("have no images beside them: the copy is incomplete", below(file, self.root), "label files")
+                notes.add("label without images, so the copy is incomplete", below(file, self.root))
 
 
 class Notes:
@@ -290,17 +291,19 @@ class Notes:
     SHOWN = 3
 
     def __init__(self) -> None:
-        self.reasons: dict[tuple[str, str], list[str]] = {}
+        self.reasons: dict[tuple[str, str, str], list[str]] = {}
         self.unlabelled = 0
 
-    def add(self, reason: str, name: str, kind: str = "files") -> None:
-        """``name`` was left out for ``reason``."""
-        self.reasons.setdefault((kind, reason), []).append(name)
+    def add(self, reason: str, name: str, kind: str = "clip", fate: str = "left out") -> None:
+        """``name`` met this ``fate`` for this ``reason``."""
+        self.reasons.setdefault((reason, kind, fate), []).append(name)
 
     def sentences(self) -> tuple[str, ...]:
         """One sentence per reason."""
-        lines = [f"{self.unlabelled} clips have no label and are not used"] if self.unlabelled else []
-        for (kind, reason), names in self.reasons.items():
+        lines = (
+            [f"without a label, as the dataset has it: {counted(self.unlabelled, 'clip')}"] if self.unlabelled else []
+        )
+        for (reason, kind, fate), names in self.reasons.items():
             shown = ", ".join(names[: self.SHOWN]) + (" …" if len(names) > self.SHOWN else "")
-            lines.append(f"{len(names)} {kind} {reason}: {shown}")
+            lines.append(f"{reason}: {counted(len(names), kind)} {fate} ({shown})")
         return tuple(lines)
