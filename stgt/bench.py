@@ -71,10 +71,9 @@ def bench_models(config: BenchConfig) -> None:
         print_row(f"stgt, {streams}", rates[streams], "clips/s", rates[streams] / rates["stgcn"])
 
     scoring = models.reading_rate(stgt, window, config.rounds)
+    minutes = models.ck_minutes(rates["geometry"], scoring, config.epochs)
     print(f"\n10 folds of {models.CK_CLIPS} clips (CK+), {config.epochs} epochs each, without preparation")
-    print(
-        f"  {'stgt, geometry':<36}{models.ck_minutes(rates['geometry'], scoring, config.epochs):9.1f} minutes, estimated"
-    )
+    print(f"  {'stgt, geometry':<36}{minutes:9.1f} minutes, estimated")
 
 
 def bench_preparation(config: BenchConfig, video: Path) -> None:
