@@ -104,7 +104,7 @@ class VideoWriter:
     Args:
         path: must end in ``.mp4``.
         frame_rate: Hz, the rate of frames that are written without a time.
-        image_size: ``(width, height)`` of every frame. An odd side gets one row or column repeated: H.264 needs even ones.
+        image_size: ``(width, height)`` of every frame. An odd side is made even by repeating the last row or column.
         quality: 0 to 100; 60 is hard to tell from the original, 45 is half its size.
 
     Raises:

@@ -22,7 +22,8 @@ class LandmarkTrack:
     """The landmarks of one face over ``T`` frames.
 
     Attributes:
-        points: ``(T, 478, 3)`` float32, image pixels: x right, y down, z (towards the back) on the scale of x. Zeros where invalid.
+        points: ``(T, 478, 3)`` float32, image pixels: x right, y down, z (away from the camera) on the scale of x.
+            Zeros where invalid.
         times: ``(T,)`` float64, seconds from the source's first frame, never decreasing.
         valid: ``(T,)`` bool, whether a face was found in the frame.
         blendshapes: ``(T, 52)`` float32 in 0 to 1, in the order of `stgt.faces.landmarker.BLENDSHAPE_NAMES`.

