@@ -4,12 +4,17 @@ import hashlib
 import json
 import logging
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stgt.data.disk import image_files
 from stgt.data.layouts import Clip
 from stgt.errors import SourceError, StgtError
 from stgt.files import write_json
+
+if TYPE_CHECKING:
+    from stgt.faces.landmarker import FaceLandmarker
 
 #: Files up to this size are hashed whole; of longer ones three pieces of a third of it: the start, middle and end.
 WHOLE_HASH_BYTES = 32 * 2**20
@@ -76,17 +81,23 @@ def extract_clip(job: Job) -> Outcome:
 
     A clip that cannot be read is told in the outcome. A full disk, a forbidden folder and an interrupt are raised.
     """
-    # Imported here, in the worker: the process that hands out the jobs needs no MediaPipe.
+    # Imported here, in the worker: the process that hands out the jobs needs neither OpenCV nor MediaPipe.
     from stgt.faces.extract import extract
 
     record = job.entry.read_record()
     if record:
         return Outcome(job.entry.folder, job.weight, record["frames"])
-    clip = job.clip
+    clip, landmarker = job.clip, shared_landmarker()
     with CollectedWarnings() as warnings:
         try:
             check_present(clip.source)
-            track, crops = extract(clip.source, clip.frame_rate, clip.start_s, clip.end_s)
+            track, crops = extract(
+                clip.source,
+                landmarker=landmarker,
+                frame_rate=clip.frame_rate,
+                start_s=clip.start_s,
+                end_s=clip.end_s,
+            )
         except StgtError as error:
             return Outcome(job.entry.folder, job.weight, failure=str(error), warnings=warnings.texts)
         except MemoryError:
@@ -106,6 +117,21 @@ def extract_clip(job: Job) -> Outcome:
     }
     write_json(job.entry.record, record)
     return Outcome(job.entry.folder, job.weight, len(track), warnings=warnings.texts)
+
+
+@cache
+def shared_landmarker() -> "FaceLandmarker":
+    """This process's landmarker: made for its first clip, used for all. A missing model is no fault of the clip."""
+    from stgt.faces.landmarker import FaceLandmarker
+
+    return FaceLandmarker()
+
+
+def close_landmarker() -> None:
+    """Close this process's landmarker, if it has one."""
+    if shared_landmarker.cache_info().currsize:
+        shared_landmarker().close()
+        shared_landmarker.cache_clear()
 
 
 def check_present(source: Path) -> None:

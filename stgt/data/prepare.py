@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stgt.data.disk import image_files
-from stgt.data.extraction import CacheEntry, Job, Outcome, content_key, extract_clip
+from stgt.data.extraction import CacheEntry, Job, Outcome, close_landmarker, content_key, extract_clip
 from stgt.data.layouts import Clip
 from stgt.errors import DatasetError, StgtError
 
@@ -20,11 +20,26 @@ if TYPE_CHECKING:
     from stgt.faces.crops import CropSequence
     from stgt.faces.tracks import LandmarkTrack
 
-#: Tracks are kept in memory up to this many bytes in all, and read from disk each time beyond.
+#: Tracks and crops are kept in memory up to this many bytes, and read from disk each time beyond.
 TRACK_MEMORY_BYTES = 2 * 2**30
+CROP_MEMORY_BYTES = 2**30
 
 #: Assumed size of a second of video, to compare clips that are ranges of a file with clips that are whole files.
 BYTES_PER_SECOND = 100_000
+
+
+class Memory(dict[str, Any]):
+    """Values that are kept until they take up a number of bytes; what comes later is not kept."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__()
+        self.left_bytes = limit_bytes
+
+    def keep(self, key: str, value: object, size_bytes: int) -> None:
+        """Keep ``value`` if there is room."""
+        if size_bytes <= self.left_bytes:
+            self[key] = value
+            self.left_bytes -= size_bytes
 
 
 class Prepared(Mapping[str, CacheEntry]):
@@ -44,8 +59,8 @@ class Prepared(Mapping[str, CacheEntry]):
         self.entries = dict(entries)
         self.failures = dict(failures or {})
         self.warnings = dict(warnings or {})
-        self._tracks: dict[str, LandmarkTrack] = {}
-        self._track_bytes = 0
+        self._tracks = Memory(TRACK_MEMORY_BYTES)
+        self._crops = Memory(CROP_MEMORY_BYTES)
 
     def __getitem__(self, clip_id: str) -> CacheEntry:
         return self.entries[clip_id]
@@ -58,7 +73,7 @@ class Prepared(Mapping[str, CacheEntry]):
 
     def __getstate__(self) -> dict:
         # Another process reads the tracks that it needs itself.
-        return {**self.__dict__, "_tracks": {}, "_track_bytes": 0}
+        return {**self.__dict__, "_tracks": Memory(TRACK_MEMORY_BYTES), "_crops": Memory(CROP_MEMORY_BYTES)}
 
     def load(self, clip: Clip) -> "tuple[LandmarkTrack, CropSequence]":
         """The track and the crops of a clip."""
@@ -68,20 +83,21 @@ class Prepared(Mapping[str, CacheEntry]):
         """The track of a clip, kept in memory while there is room; its times are those of the clip's source."""
         from stgt.faces.tracks import LandmarkTrack
 
-        if clip.clip_id not in self._tracks:
+        track = self._tracks.get(clip.clip_id)
+        if track is None:
             track = self._read(clip, lambda entry: LandmarkTrack.load(entry.track))
-            size = sum(array.nbytes for array in (track.points, track.blendshapes, track.transforms))
-            if self._track_bytes + size > TRACK_MEMORY_BYTES:
-                return track
-            self._tracks[clip.clip_id] = track
-            self._track_bytes += size
-        return self._tracks[clip.clip_id]
+            self._tracks.keep(clip.clip_id, track, track.points.nbytes)
+        return track
 
     def crops(self, clip: Clip) -> "CropSequence":
-        """The crops of a clip, still encoded."""
+        """The crops of a clip, still encoded, kept in memory while there is room."""
         from stgt.faces.crops import CropSequence
 
-        return self._read(clip, lambda entry: CropSequence.load(entry.crops))
+        crops = self._crops.get(clip.clip_id)
+        if crops is None:
+            crops = self._read(clip, lambda entry: CropSequence.load(entry.crops))
+            self._crops.keep(clip.clip_id, crops, crops.data.nbytes)
+        return crops
 
     def valid_share(self, clip_id: str) -> float:
         """Share of the clip's frames that hold a face, without reading its track."""
@@ -98,7 +114,7 @@ class Prepared(Mapping[str, CacheEntry]):
         except StgtError:
             # Damaged since it was written: what can be made again is no reason to stop.
             entry.record.unlink(missing_ok=True)
-            outcome = extract_clip(Job(clip, entry, 0))
+            (outcome,) = run_jobs([Job(clip, entry, 0)], workers=1)
             if outcome.failure:
                 raise DatasetError(f"clip {clip.clip_id}: {outcome.failure}") from None
             return load(entry)
@@ -162,12 +178,11 @@ def prepare_clips(
 
 def cache_entries(clips: Sequence[Clip], folder: Path) -> dict[str, CacheEntry]:
     """Clip id -> its place in the cache below ``folder``; clips of equal content share one."""
-    from stgt.faces.extract import EXTRACTOR_VERSION
+    from stgt.faces.landmarker import EXTRACTOR_VERSION
 
-    version = str(EXTRACTOR_VERSION)
     # Hashing releases the interpreter's lock, and on a cold disk most of the time is waiting.
     with ThreadPoolExecutor(max_workers=4) as pool:
-        keys = list(pool.map(lambda clip: content_key(clip, version), clips))
+        keys = list(pool.map(lambda clip: content_key(clip, EXTRACTOR_VERSION), clips))
     return {clip.clip_id: CacheEntry(folder / key[:2] / key[2:]) for clip, key in zip(clips, keys, strict=True)}
 
 
@@ -198,7 +213,10 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
     are run again one by one, each in a process of its own, and the one that fails again is the failure.
     """
     if min(workers, len(jobs)) <= 1:
-        yield from map(extract_clip, jobs)
+        try:
+            yield from map(extract_clip, jobs)
+        finally:
+            close_landmarker()
         return
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -264,25 +282,23 @@ def with_progress(outcomes: Iterator[Outcome], jobs: Sequence[Job], progress: bo
         return
     from tqdm import tqdm
 
-    # The terminal's width is asked for, because a bar that wraps leaves a line behind on every step.
+    # The width is fixed, because a bar that wraps leaves a line behind on every step.
     columns = min(shutil.get_terminal_size().columns - 1, 100)
-    layout = "{desc} {percentage:3.0f}% |{bar}| {postfix} {elapsed}<{remaining}"
     with tqdm(
         total=sum(max(job.weight, 1) for job in jobs),
-        desc="preparing",
-        bar_format=layout,
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} + {remaining}",
         disable=not progress,
         ncols=columns,
         mininterval=0.2,
     ) as bar:
         frames = failed = 0
-        bar.set_postfix_str(f"0/{len(jobs)} clips")
+        bar.set_description_str(f"preparing 0/{len(jobs)} clips")
         for done, outcome in enumerate(outcomes, start=1):
             frames += outcome.frames
             failed += outcome.failure is not None
-            rate = frames / max(bar.format_dict["elapsed"], 1e-9)
             broken = f", {failed} broken" if failed else ""
-            bar.set_postfix_str(f"{done}/{len(jobs)} clips{broken}, {rate:.0f} frames/s", refresh=False)
+            rate = frames / max(bar.format_dict["elapsed"], 1e-9)
+            bar.set_description_str(f"preparing {done}/{len(jobs)} clips{broken}, {rate:.0f} frames/s", refresh=False)
             bar.update(max(outcome.weight, 1))
             yield outcome
 

@@ -1,0 +1,249 @@
+"""The torch dataset: windows of prepared clips as a model takes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from stgt.config import ModelConfig, WindowConfig, parse_streams
+from stgt.data.layouts import Clip
+from stgt.data.prepare import Prepared
+from stgt.errors import DatasetError
+from stgt.faces.crops import CROP_SIZE, CropSequence, cut_patches, to_crop
+from stgt.faces.tracks import LandmarkTrack
+from stgt.graphs.batch import WindowBatch
+from stgt.graphs.geometry import aligned_nodes, geometry_stream
+from stgt.graphs.layout import load_layout
+from stgt.graphs.windows import cut_window, window_starts
+
+if TYPE_CHECKING:
+    from stgt.learning.augmentation import Augmentation
+
+#: Random starts that are tried for a training window before one around a frame with a face is taken.
+TRIED_STARTS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class WindowSample:
+    """One window; the fields are those of ``WindowBatch`` without the batch dimension."""
+
+    geometry: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    patches: NDArray[np.uint8] | None = None
+    frames: NDArray[np.uint8] | None = None
+    frames_mask: NDArray[np.bool_] | None = None
+    target: int = -1
+    clip: int = -1
+
+
+class WindowReader:
+    """Cuts windows from tracks and crops and turns them into a model's inputs.
+
+    Args:
+        model: its layout, streams, patch size and number of appearance frames count here.
+        window: length and rate of the windows.
+    """
+
+    def __init__(self, model: ModelConfig, window: WindowConfig) -> None:
+        self.window = window
+        self.layout = load_layout(model.layout)
+        streams = parse_streams(model.streams)
+        self.patch_size = model.patch_size if "patches" in streams else 0
+        self.stream_frames = model.stream_frames if "frames" in streams else 0
+
+    @property
+    def needs_crops(self) -> bool:
+        """Whether the model reads pixels."""
+        return bool(self.patch_size or self.stream_frames)
+
+    def read(
+        self,
+        track: LandmarkTrack,
+        crops: CropSequence | None,
+        start_s: float,
+        augmentation: "Augmentation | None" = None,
+        generator: np.random.Generator | None = None,
+        speed: float = 1.0,
+    ) -> WindowSample:
+        """The window of a track that starts at ``start_s``.
+
+        Args:
+            track: any track that covers the window; what it holds outside of it does not matter.
+            crops: of the same frames; only needed if the model reads pixels.
+            start_s: on the track's clock.
+            augmentation: for training; draws from ``generator``.
+            generator: of all randomness.
+            speed: factor by which the face is made to move faster: the window then spans more time of the track.
+        """
+        window = cut_window(track, start_s, sped(self.window, speed))
+        points, valid, mirrored = aligned_nodes(window.points, window.valid, self.layout), window.valid, False
+        if augmentation is not None:
+            augmented = augmentation(points, valid, generator)
+            points, valid, mirrored = augmented.points, augmented.valid, augmented.mirrored
+        geometry = geometry_stream(points, valid, self.layout, self.window.frame_rate, aligned=True)
+        if not self.needs_crops:
+            return WindowSample(geometry, valid)
+        if crops is None:
+            raise ValueError("the model reads pixels, so crops are needed")
+        patches = frames = frames_mask = None
+        shown = np.flatnonzero(valid)
+        if self.patch_size:
+            patches = self.patches(track, crops, window.frame_index, shown, mirrored)
+        if self.stream_frames:
+            picked = np.linspace(0, len(valid) - 1, self.stream_frames).round().astype(np.int64)
+            frames, frames_mask = self.frames(crops, window.frame_index[picked], valid[picked], mirrored), valid[picked]
+        return WindowSample(geometry, valid, patches, frames, frames_mask)
+
+    def patches(
+        self,
+        track: LandmarkTrack,
+        crops: CropSequence,
+        frame_index: NDArray[np.int64],
+        shown: NDArray[np.int64],
+        mirrored: bool,
+    ) -> NDArray[np.uint8]:
+        """``(T, V, P, P, 3)``, the crop around every node in the frames ``shown``, zeros in the others."""
+        size = self.patch_size
+        patches = np.zeros((len(frame_index), len(self.layout), size, size, 3), np.uint8)
+        if len(shown):
+            sources = frame_index[shown]
+            positions = to_crop(track.points[sources])[:, self.layout.landmarks]
+            cut = cut_patches(crops.decode(sources), positions, size)
+            patches[shown] = cut[:, self.layout.mirror, :, ::-1] if mirrored else cut
+        return patches
+
+    def frames(
+        self, crops: CropSequence, sources: NDArray[np.int64], valid: NDArray[np.bool_], mirrored: bool
+    ) -> NDArray[np.uint8]:
+        """``(F, 3, S, S)``, the crops of some frames, zeros where invalid."""
+        frames = np.zeros((len(sources), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        frames[valid] = crops.decode(sources[valid])
+        return np.ascontiguousarray((frames[:, :, ::-1] if mirrored else frames).transpose(0, 3, 1, 2))
+
+
+class WindowDataset(Dataset[WindowSample]):
+    """Windows of prepared clips.
+
+    For training (with ``augmentation``) an item is a clip, and each visit reads another window of it; a clip without
+    any face is no item. For evaluation an item is a window: together they cover every clip, and ``WindowBatch.clip``
+    says which windows belong together. Where the card says that the apex comes last, the only window is the one that
+    ends with the clip, in training and evaluation alike.
+
+    Args:
+        clips: prepared ones.
+        prepared: their tracks and crops.
+        labels: class names in the order of the model's outputs.
+        model: whose inputs are made.
+        window: how windows are cut.
+        augmentation: what training does to a window; none: evaluation.
+        seed: with the epoch and the clip it decides everything random about a training window.
+
+    Raises:
+        DatasetError: for training, a clip whose label is not among ``labels``, or no clip with a face.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        prepared: Prepared,
+        labels: Sequence[str],
+        model: ModelConfig,
+        window: WindowConfig,
+        augmentation: "Augmentation | None" = None,
+        seed: int = 0,
+    ) -> None:
+        self.clips = list(clips)
+        self.prepared = prepared
+        self.reader = WindowReader(model, window)
+        self.augmentation = augmentation
+        self.seed = seed
+        order = {label: number for number, label in enumerate(labels)}
+        # A model can be asked about clips whose label it does not know: they have no target.
+        self.targets = [order.get(clip.label, -1) for clip in self.clips]
+        if augmentation is None:
+            self.items = [
+                (number, start_s)
+                for number, clip in enumerate(self.clips)
+                for start_s in evaluation_starts(clip, prepared.track(clip), window)
+            ]
+        else:
+            self.items = [
+                (number, 0.0) for number, clip in enumerate(self.clips) if prepared.valid_share(clip.clip_id) > 0
+            ]
+            self.check_trainable(labels)
+
+    def check_trainable(self, labels: Sequence[str]) -> None:
+        """Raise DatasetError when the clips cannot be trained on."""
+        unknown = next((clip for clip, target in zip(self.clips, self.targets, strict=True) if target < 0), None)
+        if unknown:
+            raise DatasetError(f"clip {unknown.clip_id} is labelled {unknown.label}, not one of {', '.join(labels)}")
+        if not self.items:
+            raise DatasetError(f"no face was found in any of the {len(self.clips)} training clips")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> WindowSample:
+        """An item; for training the key is ``(epoch, index)``."""
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        number, start_s = self.items[index]
+        clip = self.clips[number]
+        track = self.prepared.track(clip)
+        crops = self.prepared.crops(clip) if self.reader.needs_crops else None
+        if self.augmentation is None:
+            sample = self.reader.read(track, crops, start_s)
+        else:
+            generator = np.random.default_rng([self.seed, epoch, number])
+            speed = self.augmentation.playing_speed(generator)
+            start_s = training_start(clip, track, sped(self.reader.window, speed), generator)
+            sample = self.reader.read(track, crops, start_s, self.augmentation, generator, speed)
+        return replace(sample, target=self.targets[number], clip=number)
+
+
+def sped(window: WindowConfig, speed: float) -> WindowConfig:
+    """The window of the track's own time that becomes ``window`` when the track is played ``speed`` times as fast."""
+    if speed == 1.0:
+        return window
+    return replace(window, frame_rate=window.frame_rate / speed, max_gap_s=window.max_gap_s * speed)
+
+
+def evaluation_starts(clip: Clip, track: LandmarkTrack, window: WindowConfig) -> list[float]:
+    """Where the evaluation windows of a clip start, in seconds of its track."""
+    starts = window_starts(track, window)
+    return starts[-1:] if clip.apex == "last" else starts
+
+
+def training_start(clip: Clip, track: LandmarkTrack, window: WindowConfig, generator: np.random.Generator) -> float:
+    """Where a training window of a clip starts: at random, but with at least one frame that holds a face."""
+    first, last = float(track.times[0]), window_starts(track, window)[-1]
+    if clip.apex == "last" or last <= first:
+        return last
+    faces = track.times[track.valid]
+    for _ in range(TRIED_STARTS):
+        start_s = generator.uniform(first, last)
+        inside = np.searchsorted(faces, (start_s, start_s + window.duration_s))
+        if inside[1] > inside[0]:
+            return start_s
+    return float(np.clip(generator.choice(faces) - window.duration_s / 2, first, last))
+
+
+def collate(samples: Sequence[WindowSample]) -> WindowBatch:
+    """Samples of the same model -> a batch."""
+
+    def stacked(name: str) -> torch.Tensor | None:
+        values = [getattr(sample, name) for sample in samples]
+        return None if values[0] is None else torch.from_numpy(np.stack(values))
+
+    return WindowBatch(
+        geometry=stacked("geometry"),
+        mask=stacked("mask"),
+        patches=stacked("patches"),
+        frames=stacked("frames"),
+        frames_mask=stacked("frames_mask"),
+        target=torch.tensor([sample.target for sample in samples]),
+        clip=torch.tensor([sample.clip for sample in samples]),
+    )
