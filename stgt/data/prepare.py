@@ -178,7 +178,7 @@ def prepare_clips(
 
 def cache_entries(clips: Sequence[Clip], folder: Path) -> dict[str, CacheEntry]:
     """Clip id -> its place in the cache below ``folder``; clips of equal content share one."""
-    from stgt.faces.landmarker import EXTRACTOR_VERSION
+    from stgt.faces.extract import EXTRACTOR_VERSION
 
     # Hashing releases the interpreter's lock, and on a cold disk most of the time is waiting.
     with ThreadPoolExecutor(max_workers=4) as pool:
