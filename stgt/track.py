@@ -1,0 +1,134 @@
+"""``stgt track``: follow the face in one video; landmarks on disk, and drawn on the frames."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stgt.command import argument_parser, run
+from stgt.errors import StgtError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stgt.faces.landmarker import FaceLandmarker, Landmarks
+    from stgt.faces.tracks import LandmarkTrack
+    from stgt.faces.video import FrameSource
+
+DESCRIPTION = (
+    "Follow the face in a video, a folder of images or a camera with MediaPipe: 478 landmarks, 52 blendshapes and the "
+    "head's transform per frame. Frames without a face are kept and marked."
+)
+
+
+def main(arguments: list[str]) -> int | None:
+    """Parse, track under a progress bar, print a summary."""
+    parser = argument_parser("track", DESCRIPTION)
+    parser.add_argument("source", type=str, help="A video, a folder of images, or a camera's number (Ctrl-C ends it).")
+    parser.add_argument(
+        "-o", "--output", type=str, default=None, help="Track to write (default: NAME.track.safetensors)."
+    )
+    parser.add_argument("--preview", type=str, default=None, help="MP4 to write, with the mesh drawn on the frames.")
+    parser.add_argument(
+        *("--frame-rate", "--frame_rate"), type=float, default=None, help="Hz, of an image folder (default: 25)."
+    )
+    parser.add_argument("--start", type=float, default=None, help="First time to read, in seconds.")
+    parser.add_argument("--end", type=float, default=None, help="Last time to read, in seconds.")
+    parser.add_argument("--model", type=str, default=None, help="face_landmarker.task, if it is not found by itself.")
+    options = parser.parse_args(arguments)
+
+    output = Path(options.output or f"{Path(options.source).resolve().stem}.track.safetensors")
+    preview = Path(options.preview) if options.preview else None
+    for path in (output, preview):
+        if path is not None:
+            check_writable(path)
+
+    from stgt.faces.landmarker import FaceLandmarker
+    from stgt.faces.video import open_source
+
+    with open_source(options.source, options.frame_rate, options.start, options.end) as source:
+        with FaceLandmarker(options.model) as landmarker:
+            started = time.perf_counter()
+            track = follow(source, landmarker, preview)
+            seconds = time.perf_counter() - started
+        track.save(output)
+    print(summary(track, seconds))
+    print(f"track    {output}")
+    if preview is not None:
+        print(f"preview  {preview}")
+    return 0
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of ``path``, so that a long run does not end at a name that cannot be written.
+
+    Raises:
+        StgtError: it cannot.
+    """
+    if path.is_dir():
+        raise StgtError(f"{path} is a folder; give the name of a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StgtError(f"{path} cannot be written: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise StgtError(f"{path} cannot be written: no permission in that folder")
+
+
+def follow(source: "FrameSource", landmarker: "FaceLandmarker", preview: Path | None) -> "LandmarkTrack":
+    """Track a source under a progress bar; the frames with the mesh go to ``preview`` as they come."""
+    from tqdm import tqdm
+
+    from stgt.faces.drawing import VideoWriter
+    from stgt.faces.extract import build_track, follow_face
+    from stgt.faces.video import Camera
+
+    times: list[float] = []
+    faces: list[Landmarks | None] = []
+    with contextlib.ExitStack() as stack:
+        writer = None
+        if preview is not None:
+            writer = stack.enter_context(VideoWriter(preview, source.frame_rate, source.image_size))
+        bar = stack.enter_context(tqdm(total=source.frame_count, desc="track", unit="frame", dynamic_ncols=True))
+        try:
+            for now_s, rgb, face in follow_face(source, landmarker):
+                times.append(now_s)
+                faces.append(face)
+                if writer is not None:
+                    writer.write(preview_frame(rgb, face), now_s - times[0])
+                bar.update()
+        except KeyboardInterrupt:
+            # A camera has no end of its own: there Ctrl-C ends the recording. Everywhere else it gives up.
+            if not isinstance(source, Camera):
+                raise
+        return build_track(times, faces, source.image_size, source.name)
+
+
+def preview_frame(rgb: "np.ndarray", face: "Landmarks | None") -> "np.ndarray":
+    """The frame with the mesh on it; without a face it is darkened and says so."""
+    import cv2
+
+    from stgt.faces.drawing import draw_mesh
+
+    if face is not None:
+        return draw_mesh(rgb, face.points)
+    picture = rgb // 2
+    height = picture.shape[0]
+    place = (round(0.03 * height), round(0.95 * height))
+    cv2.putText(picture, "no face", place, cv2.FONT_HERSHEY_SIMPLEX, height / 600, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture
+
+
+def summary(track: "LandmarkTrack", seconds: float) -> str:
+    """What was tracked, how much of it has a face, and how fast it went."""
+    width, height = track.image_size
+    return (
+        f"{track.source}: {len(track)} frames of {width}x{height} in {track.duration_s:.2f} s "
+        f"({track.frame_rate:.2f} Hz); a face in {track.valid_share:.1%} of them; "
+        f"tracked at {len(track) / seconds:.0f} frames/s"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
