@@ -1,8 +1,8 @@
 """The reference face, and the rigid alignment of tracked faces to it.
 
 Coordinates of aligned points: x to the right of the image, y down, z as MediaPipe has it (negative towards the camera);
-the origin is the midpoint of the outer eye corners, and the unit is their distance on the reference face (the inter-ocular
-distance of the 300-W convention).
+the origin is the midpoint of the outer eye corners, and the unit is their distance on the reference face (the
+inter-ocular distance of the 300-W convention).
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from stgt.errors import StgtError
 #: Landmarks of MediaPipe's face mesh with the two irises.
 MESH_POINTS = 478
 
-#: Outer corner of the subject's right eye (left in the image) and of the left eye: their distance is the unit of length.
+#: Outer corner of the subject's right eye (left in the image) and of the left eye; their distance is the unit.
 OUTER_EYE_CORNERS = (33, 263)
 
 
@@ -55,7 +55,8 @@ def similarity_transforms(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Least-squares similarity transforms that bring each of N point sets onto one fixed set.
 
-    Closed form of Umeyama (IEEE TPAMI 13(4), 1991), one batched SVD for all sets: ``fixed ~ scale * R @ moving + shift``.
+    ``fixed ~ scale * R @ moving + shift``, in the closed form of Umeyama (IEEE TPAMI 13(4), 1991), with one batched
+    SVD for all sets.
 
     Args:
         moving: (N, K, 3) corresponding points.
@@ -81,10 +82,11 @@ def similarity_transforms(
 
 
 def align_faces(points: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Remove head position, distance and rotation from every frame; what is left is the expression and the face's shape.
+    """Remove head position, distance and rotation from every frame; what is left is expression and shape.
 
-    Each frame is brought onto the reference face by the similarity transform that fits best at the stable landmarks (eye
-    corners, bridge of the nose, forehead, temples), for itself alone, so that a frame looks the same in any window.
+    Each frame is brought onto the reference face by the similarity transform that fits best at the stable landmarks
+    (eye corners, bridge of the nose, forehead, temples), for itself alone, so that a frame looks the same in any
+    window.
 
     Args:
         points: (T, 478, 3) in image pixels, z on the scale of x.

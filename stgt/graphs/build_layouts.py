@@ -1,11 +1,12 @@
 """Writes the data of this room: ``layouts/reference_face.json`` and one ``layouts/<name>.json`` per node layout.
 
-``python -m stgt.graphs.build_layouts TRACK...`` measures the reference face from saved landmark tracks of many people (best
-rendered heads: many identities, evenly lit, no occlusion) and derives every layout from it. Without tracks the reference
-face on disk is kept and only the layouts are built anew.
+``python -m stgt.graphs.build_layouts TRACK...`` measures the reference face from saved landmark tracks of many people
+(best rendered heads: many identities, evenly lit, no occlusion) and derives every layout from it. Without tracks the
+reference face on disk is kept and only the layouts are built anew.
 
-What is chosen by hand is here and nowhere else: the landmarks of each layout, the contours of the face parts, the root and
-the landmarks that alignment rests on. All else (mirror, surface neighbours, bones, positions) follows from the measured face.
+What is chosen by hand is here and nowhere else: the landmarks of each layout, the contours of the face parts, the root
+and the landmarks that alignment rests on. All else (mirror, surface neighbours, bones, positions) follows from the
+measured face.
 """
 
 import argparse
@@ -32,7 +33,7 @@ STABLE = (
     *(21, 251, 162, 389, 127, 356),
 )
 
-# Contours on MediaPipe's mesh, each for the subject's right side or crossing the middle; the left side is their mirror image.
+# Contours on MediaPipe's mesh, on the subject's right side or in the middle; the left side is their mirror image.
 OVAL = (10, 109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152)
 BROW_UPPER, BROW_LOWER = (70, 63, 105, 66, 107), (46, 53, 52, 65, 55)
 EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7, 33)
@@ -129,8 +130,8 @@ def spanning_tree(
 ) -> NDArray[np.int64]:
     """Parents on shortest paths to the root, the same on both sides of the face (``parent[mirror] == mirror[parent]``).
 
-    Paths of the right half with the middle are found without the left half, and mirrored: so a bone of the middle is never
-    on one side only, which mirroring could not undo.
+    Paths of the right half with the middle are found without the left half, and mirrored: so a bone of the middle is
+    never on one side only, which mirroring could not undo.
     """
     node = np.arange(len(points))
     half = (points[:, 0] < 0) | (mirror == node)

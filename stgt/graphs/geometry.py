@@ -10,15 +10,15 @@ from stgt.graphs.layout import NodeLayout
 #: Channels of the geometry stream: x, y, z of position, motion and bone.
 GEOMETRY_CHANNELS = 9
 
-#: Standard deviations of the raw channels over tracked people and expressions; dividing by them gives about unit variance.
-#: Constants, so that a window's features never depend on the data that it is seen with.
+#: Standard deviations of the raw channels over tracked people and expressions; dividing by them gives about unit
+#: variance. Constants, so that a window's features never depend on the data that it is seen with.
 POSITION_SCALE = np.array((0.03, 0.045, 0.03), np.float32)  # inter-ocular units
 MOTION_SCALE = np.array((0.1, 0.2, 0.12), np.float32)  # inter-ocular units per second
 BONE_SCALE = np.array((0.02, 0.02, 0.015), np.float32)  # inter-ocular units
 
 
 def aligned_nodes(points: NDArray[np.floating], valid: NDArray[np.bool_], layout: NodeLayout) -> NDArray[np.float32]:
-    """(T, 478, 3) in image pixels -> (T, V, 3), the layout's nodes aligned to the reference face; see ``align_faces``."""
+    """(T, 478, 3) in image pixels -> (T, V, 3), the layout's nodes on the aligned faces; see ``align_faces``."""
     return align_faces(points, valid)[:, layout.landmarks]
 
 
@@ -32,9 +32,9 @@ def geometry_stream(
 ) -> NDArray[np.float32]:
     """Position, motion and bone of every node in every frame of a window.
 
-    Position is the node's displacement from the reference face; motion the difference to the previous valid frame over the
-    time between them (zero in the first valid frame); bone the displacement of the vector from the node's parent to the node.
-    Each is divided by a constant (see ``POSITION_SCALE``).
+    Position is the node's displacement from the reference face; motion the difference to the previous valid frame over
+    the time between them (zero in the first valid frame); bone the displacement of the vector from the node's parent to
+    the node. Each is divided by a constant (see ``POSITION_SCALE``).
 
     Args:
         points: (T, 478, 3) of a window, in image pixels; with ``aligned``, (T, V, 3) as ``aligned_nodes`` returns them.

@@ -1,4 +1,4 @@
-"""Node layouts: which landmarks are the nodes of the graph, which pairs are its edges. All of it is data, in ``layouts/``."""
+"""Node layouts: which landmarks are the nodes of the graph, which pairs its edges. All of it is data (``layouts/``)."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ class NodeLayout:
         return hashlib.sha256(",".join(map(str, self.landmarks.tolist())).encode()).hexdigest()[:16]
 
     def graph(self) -> "Data":
-        """As torch_geometric ``Data``: ``edge_index`` (2, 2E) in both directions, ``pos`` (V, 3) on the reference face."""
+        """As PyG ``Data``: ``edge_index`` (2, 2E) with both directions of every edge, ``pos`` (V, 3) reference."""
         import torch
         from torch_geometric.data import Data
         from torch_geometric.utils import to_undirected
@@ -69,7 +69,7 @@ class NodeLayout:
         return Data(edge_index=edge_index, pos=torch.from_numpy(self.reference), num_nodes=len(self))
 
     def adjacency(self) -> "torch.Tensor":
-        """(V, V) float32 ``D^-1/2 (A + I) D^-1/2``, the operator of a GCN (Kipf & Welling, ICLR 2017, arXiv 1609.02907)."""
+        """(V, V) float32 ``D^-1/2 (A + I) D^-1/2``, the operator of a GCN (Kipf & Welling, arXiv 1609.02907)."""
         from torch_geometric.nn.conv.gcn_conv import gcn_norm
         from torch_geometric.utils import to_dense_adj
 

@@ -1,7 +1,7 @@
 """Windows: a fixed number of frames at the model's own rate, cut from a track by time.
 
-Cameras and datasets differ in frame rate, and drop frames; a model must not notice. Everything here is a function of the
-frames inside the window alone, so a clip, a longer video and a camera's ring buffer give the same window.
+Cameras and datasets differ in frame rate, and drop frames; a model must not notice. Everything here is a function of
+the frames inside the window alone, so a clip, a longer video and a camera's ring buffer give the same window.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Window:
 
 
 def cut_window(track: "LandmarkTrack", start_s: float, config: WindowConfig) -> Window:
-    """The window of a track that starts at ``start_s``; frames beyond the track's end are invalid. See ``sample_window``."""
+    """The window of a track that starts at ``start_s``; frames beyond the track are invalid. See ``sample_window``."""
     return sample_window(track.points, track.times, track.valid, start_s, config)
 
 
@@ -68,9 +68,9 @@ def sample_window(
 ) -> Window:
     """Sample frames at ``start_s + k / frame_rate`` by linear interpolation between the neighbouring valid frames.
 
-    Only frames whose time lies within the window count, whatever else the arrays hold. A sampled time outside the first and
-    the last of them takes the nearest one. A sampled time is invalid if the nearest valid frame is farther than
-    ``config.max_gap_s``.
+    Only frames whose time lies within the window count, whatever else the arrays hold. A sampled time outside the
+    first and the last of them takes the nearest one. A sampled time is invalid if the nearest valid frame is farther
+    than ``config.max_gap_s``.
 
     Args:
         points: (N, 478, 3) in image pixels.

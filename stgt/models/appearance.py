@@ -1,4 +1,4 @@
-"""The appearance streams: patches around the nodes, and a backbone over aligned crops of a few frames; how they join."""
+"""The appearance streams: patches around the nodes, and a backbone over crops of a few frames; and how they join."""
 
 from pathlib import Path
 
@@ -12,8 +12,11 @@ from stgt.models.blocks import AttentionPool
 
 
 def modality_keep(like: Tensor, probability: float, training: bool) -> Tensor:
-    """(B,) bool: the samples of a batch that see a stream. In training each is hidden with ``probability`` (modality dropout,
-    Neverova et al., ModDrop, IEEE TPAMI 2016), so that the model learns to do without."""
+    """(B,) bool: the samples of a batch that see a stream.
+
+    In training each is hidden with ``probability``, so that the model learns to do without (ModDrop, Neverova et al.,
+    IEEE TPAMI 38(8), 2016).
+    """
     if not training:
         return torch.ones(len(like), dtype=torch.bool, device=like.device)
     return torch.rand(len(like), device=like.device) >= probability
@@ -37,6 +40,7 @@ class PatchEmbedding(nn.Module):
         self.mix = nn.Linear(width, width)
 
     def forward(self, patches: Tensor, mask: Tensor) -> Tensor:
+        """See the class for the shapes."""
         pixels = patches.flatten(3).to(self.project.weight.dtype) / 255
         pixels = F.layer_norm(pixels, pixels.shape[-1:], eps=1e-3)  # eps: the noise of a flat patch stays small
         return self.mix(F.silu(self.project(pixels))) * mask[:, :, None, None]
@@ -64,6 +68,7 @@ class FrameEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(self.STD)[:, None, None], persistent=False)
 
     def forward(self, frames: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
+        """See the class for the shapes."""
         batch, count = mask.shape
         flat = frames.flatten(0, 1)
         if self.training:
@@ -96,6 +101,7 @@ class GatedFusion(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, geometry: Tensor, appearance: Tensor, keep: Tensor) -> Tensor:
+        """See the class for the shapes."""
         gate = torch.sigmoid(self.gate(torch.cat((geometry, appearance), dim=-1)))
         return geometry + keep[:, None] * gate * self.project(appearance)
 

@@ -1,4 +1,6 @@
-"""The parts that models are built from. Tensors are channels last: (B, T, V, C) for B windows, T frames, V nodes, C channels.
+"""The parts that models are built from.
+
+Tensors are channels last: (B, T, V, C) for B windows, T frames, V nodes, C channels.
 
 Masks are (B, T) bool, true where a frame is valid. Every frame has all its nodes or none, so only time is ever masked.
 """
@@ -11,10 +13,10 @@ from torch.nn import functional as F
 class GraphConvolution(nn.Module):
     """``y = (A * M) x W + b`` on every frame: a GCN layer whose edges have learned importance.
 
-    ``A`` is the fixed normalised adjacency (Kipf & Welling, arXiv 1609.02907), ``M`` a learned factor for each edge, at first
-    1 (Yan et al., arXiv 1801.07455); where ``A`` is zero there is no edge and ``M`` has no effect. The topology is the same
-    for all frames, so one dense product over all of them is faster than message passing; it equals PyG's sparse
-    ``GCNConv`` on the same weights.
+    ``A`` is the fixed normalised adjacency (Kipf & Welling, arXiv 1609.02907), ``M`` a learned factor for each edge,
+    at first 1 (Yan et al., arXiv 1801.07455); where ``A`` is zero there is no edge and ``M`` has no effect. The
+    topology is the same for all frames, so one dense product over all of them is faster than message passing; it
+    equals PyG's sparse ``GCNConv`` on the same weights.
 
     Args:
         in_channels: channels of x.
@@ -34,6 +36,7 @@ class GraphConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class for the shapes."""
         batch, length, nodes, _ = x.shape
         adjacency = self.adjacency * self.importance
         # (V, K V): a node gathers from the nodes of all subsets in one product.
@@ -61,6 +64,7 @@ class TemporalConvolution(nn.Module):
         self.convolution = nn.Conv2d(in_channels, out_channels, (kernel, 1), (stride, 1), ((kernel - 1) // 2, 0))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """See the class for the shapes."""
         x = x * mask[:, :, None, None]
         # (B, C, T, V) as a view: this memory order is what oneDNN calls channels last, and its fastest.
         return self.convolution(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -85,6 +89,7 @@ class DropChannels(nn.Module):
         self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class for the shapes."""
         if not self.training or self.probability == 0:
             return x
         keep = x.new_ones(len(x), *[1] * (x.ndim - 2), x.shape[-1])
@@ -115,6 +120,7 @@ class SpatioTemporalBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Linear(in_channels, out_channels, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """See the class for the shapes."""
         y = F.silu(self.spatial(self.norm(x)))
         y = self.drop(self.temporal(y, mask))
         return self.shortcut(self._shorten(x, mask)) + y
@@ -154,6 +160,7 @@ class TransformerLayer(nn.Module):
         self.drop = DropChannels(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """See the class for the shapes."""
         query, key, value = self.query_key_value(self.norm_attention(x)).unflatten(-1, (3, self.heads, -1)).unbind(2)
         attended = F.scaled_dot_product_attention(
             query.transpose(1, 2),
@@ -171,7 +178,7 @@ def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class AttentionPool(nn.Module):
-    """Weighted mean over the tokens, with one weight per token and head: heads see different tokens, each for its channels.
+    """Weighted mean over the tokens; every head weighs them anew for its share of the channels.
 
     The weights are a softmax of learned scores (Lin et al., arXiv 1703.03130).
 
@@ -179,8 +186,8 @@ class AttentionPool(nn.Module):
         width: channels, a multiple of heads.
         heads: sets of weights.
 
-    Shape: (N, L, width), mask (N, L) or None -> pooled (N, width), weights (N, L), the mean over heads. Weights of masked
-    tokens are zero; if all are masked, so is the result.
+    Shape: (N, L, width), mask (N, L) or None -> pooled (N, width), weights (N, L), the mean over heads. Weights of
+    masked tokens are zero; if all are masked, so is the result.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -191,6 +198,7 @@ class AttentionPool(nn.Module):
         self.value = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See the class for the shapes."""
         x = self.norm(x)
         scores = self.score(x).transpose(1, 2)  # (N, heads, L)
         if mask is None:

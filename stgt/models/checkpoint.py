@@ -1,4 +1,4 @@
-"""Checkpoints: ``<stem>.safetensors`` holds the weights, ``<stem>.json`` all that is needed to use them. Nothing is unpickled."""
+"""Checkpoints: ``<stem>.safetensors`` holds the weights, ``<stem>.json`` says how to use them; nothing is pickled."""
 
 import hashlib
 import json
@@ -137,7 +137,8 @@ def require_labels(checkpoint: LoadedModel, labels: Sequence[str], dataset: str)
     if unknown:
         raise CheckpointError(
             f"the checkpoint, trained on {checkpoint.meta.get('dataset', 'another dataset')}, knows "
-            f"{', '.join(checkpoint.labels)}, but {dataset} has {', '.join(labels)}: it cannot predict {', '.join(unknown)}"
+            f"{', '.join(checkpoint.labels)}, but {dataset} has {', '.join(labels)}: it can never say "
+            f"{', '.join(unknown)}"
         )
 
 

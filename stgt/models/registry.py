@@ -28,9 +28,9 @@ class Attention(NamedTuple):
 class ExpressionModel(nn.Module, ABC):
     """What every model of the registry is: tensors of windows in, logits of the classes out.
 
-    A subclass computes frame and node features of its own; it must not let invalid frames influence its output, and gives
-    finite logits for a window without any valid frame. Streams that a model does not read are ignored, and a model that
-    reads patches or frames also works without them.
+    A subclass computes frame and node features of its own; it must not let invalid frames influence its output, and
+    gives finite logits for a window without any valid frame. Streams that a model does not read are ignored, and a
+    model that reads patches or frames also works without them.
 
     Args:
         config: the model's settings.
@@ -140,13 +140,13 @@ class ExpressionModel(nn.Module, ABC):
         batch, length = geometry.shape[:2]
         if mask.shape != (batch, length) or mask.dtype != torch.bool:
             raise StgtError(
-                f"mask is {mask.dtype} of the shape {tuple(mask.shape)}; it must be bool of the shape ({batch}, {length}), "
-                "one value for each frame of geometry"
+                f"mask is {mask.dtype} of the shape {tuple(mask.shape)}; it must be bool of the shape "
+                f"({batch}, {length}), one value for each frame of geometry"
             )
         if patches is not None and patches.shape != (batch, length, nodes, size, size, 3):
             raise StgtError(
-                f"patches have the shape {tuple(patches.shape)}, but this model reads ({batch}, {length}, {nodes}, {size}, "
-                f"{size}, 3): cut them with its layout and patch_size"
+                f"patches have the shape {tuple(patches.shape)}, but this model reads ({batch}, {length}, {nodes}, "
+                f"{size}, {size}, 3): cut them with its layout and patch_size"
             )
         if frames is not None and (frames.ndim != 5 or frames.shape[0] != batch or frames.shape[2] != 3):
             raise StgtError(

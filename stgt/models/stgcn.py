@@ -10,16 +10,17 @@ from stgt.graphs.layout import NodeLayout
 from stgt.models.blocks import GraphConvolution, TemporalConvolution, stride_mask
 from stgt.models.registry import Attention, ExpressionModel, register_model
 
-#: (out channels, stride in time) of each layer, as published.
-LAYERS = ((64, 1), (64, 1), (64, 1), (64, 1), (128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
+#: (out channels over the width, stride in time) of each layer, as published.
+LAYERS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
 KERNEL = 9
 
 
 def spatial_partition(layout: NodeLayout) -> Tensor:
     """(3, V, V) normalised adjacency by the spatial configuration of the paper (its section 3.3).
 
-    The neighbours of a node (and itself) fall into those as far from the root as the node, those nearer to it (centripetal)
-    and those farther from it (centrifugal), in edges. Each column of the whole is normalised by its degree.
+    The neighbours of a node (and itself) fall into those as far from the root as the node, those nearer to it
+    (centripetal) and those farther from it (centrifugal), in edges. Each column of the whole is normalised by its
+    degree.
     """
     from torch_geometric.utils import k_hop_subgraph, to_dense_adj
 
@@ -61,6 +62,7 @@ class STGCNBlock(nn.Module):
             )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """See the class for the shapes."""
         y = F.relu(_channels_second(self.spatial_norm, self.spatial(x)))
         y = _channels_second(self.temporal_norm, self.temporal(y, mask))
         y = F.dropout(y, self.dropout, self.training)
@@ -76,24 +78,26 @@ def _channels_second(layer: nn.Module, x: Tensor) -> Tensor:
 class SpatialTemporalGraphConvolutionalNetwork(ExpressionModel):
     """ST-GCN of Yan, Xiong and Lin (AAAI 2018, arXiv 1801.07455) on the face's graph and the geometry stream.
 
-    As published: batch normalised input, ten layers of 64, 128 and 256 channels with temporal kernel 9, spatial configuration
-    partitioning, learned edge importance, mean pooling. Masked, which the original is not. It has no attention: what it reads
-    out is uniform. Of the settings only the layout and the dropout apply; it reads geometry alone, whatever the streams.
+    As published: batch normalised input, ten layers of 1, 2 and 4 times ``config.width`` channels (64 in the paper)
+    with temporal kernel 9, spatial configuration partitioning, learned edge importance, mean pooling. Masked, which
+    the original is not. It has no attention: what it reads out is uniform. Of the settings only layout, width and
+    dropout apply; it reads geometry alone, whatever the streams.
     """
 
     def __init__(self, config: ModelConfig, num_classes: int, window: WindowConfig) -> None:
-        super().__init__(config, num_classes, window, num_features=LAYERS[-1][0])
+        super().__init__(config, num_classes, window, num_features=LAYERS[-1][0] * config.width)
         partition = spatial_partition(self.layout)
         self.input_norm = nn.BatchNorm1d(len(self.layout) * GEOMETRY_CHANNELS)
-        channels = (GEOMETRY_CHANNELS, *(out for out, _ in LAYERS))
+        channels = (GEOMETRY_CHANNELS, *(factor * config.width for factor, _ in LAYERS))
         self.layers = nn.ModuleList(
-            STGCNBlock(channels[index], out, partition, stride, config.dropout, residual=index > 0)
-            for index, (out, stride) in enumerate(LAYERS)
+            STGCNBlock(channels[index], channels[index + 1], partition, stride, config.dropout, residual=index > 0)
+            for index, (_, stride) in enumerate(LAYERS)
         )
 
     def encode(
         self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
     ) -> tuple[Tensor, Attention]:
+        """See ``ExpressionModel``."""
         del patches, frames, frames_mask
         x = self.input_norm(geometry.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, geometry.shape[2:])
         steps = mask

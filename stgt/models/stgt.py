@@ -22,8 +22,8 @@ STRIDE = 4
 class GeometryStem(nn.Module):
     """Node features from the geometry stream.
 
-    To position, motion and bone it adds the position relative to its own mean over the window: what a face does, apart from
-    what it looks like. A learned vector per node says which node it is.
+    To position, motion and bone it adds the position relative to its own mean over the window: what a face does, apart
+    from what it looks like. A learned vector per node says which node it is.
 
     Args:
         nodes: V.
@@ -39,6 +39,7 @@ class GeometryStem(nn.Module):
         nn.init.trunc_normal_(self.node, std=0.5)
 
     def forward(self, geometry: Tensor, mask: Tensor) -> Tensor:
+        """See the class for the shapes."""
         position = geometry[..., :3]
         mean = position.sum(dim=1, keepdim=True) / mask.sum(dim=1).clamp(min=1)[:, None, None, None]
         return self.project(torch.cat((geometry, position - mean), dim=-1)) + self.node
@@ -69,7 +70,8 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
     def __init__(self, config: ModelConfig, num_classes: int, window: WindowConfig) -> None:
         if config.width % (2 * config.heads) or config.width < 1:
             raise StgtError(
-                f"model.width is {config.width}; it must be a positive multiple of twice model.heads ({2 * config.heads})"
+                f"model.width is {config.width}; it must be a positive multiple of twice model.heads, "
+                f"{2 * config.heads}"
             )
         if config.blocks < 2:
             raise StgtError(f"model.blocks is {config.blocks}; the model needs at least 2 graph blocks")
@@ -106,7 +108,8 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
     def encode(
         self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
     ) -> tuple[Tensor, Attention]:
-        batch, length, nodes, _ = geometry.shape
+        """See ``ExpressionModel``."""
+        batch = len(geometry)
         x = self.stem(geometry, mask)
         steps = mask
         for index, block in enumerate(self.blocks):
