@@ -32,6 +32,7 @@ ACCENT = PALETTE[0]
 
 # Neutral colours. The SVG of a page has CSS variables in their place; a PNG shows them as they are.
 _INK, _MUTED, _FAINT = "#1f2731", "#68737f", "#d5dae0"
+_GAP = "#eceff2"
 _VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _FAINT: "var(--line)"}
 
 #: From little attention (grey) to much (vermilion): readable on light and on dark pages.
@@ -290,13 +291,13 @@ def timeline(
         figure.subplots_adjust(hspace=0.18)
         for index, (label, axes) in enumerate(zip(labels, rows, strict=True)):
             colour = PALETTE[index % len(PALETTE)]
-            for gap in gaps:
-                axes.axvspan(*gap, color=_FAINT, alpha=0.75, linewidth=0)
             if len(times):
                 values = probabilities[:, index]
                 lead = np.where(leading == index, values, np.nan)
                 axes.stairs(values, edges, fill=True, color=colour, alpha=0.28, linewidth=0)
                 axes.stairs(lead, edges, fill=True, color=colour, alpha=0.9, linewidth=0)
+            for gap in gaps:  # over the curves: windows reach into a gap from both sides, but nothing was seen there
+                axes.axvspan(*gap, facecolor=_GAP, linewidth=0, zorder=3)
             axes.set_ylim(0, 1)
             axes.set_xlim(start, end)
             axes.set_yticks([])

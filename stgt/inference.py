@@ -1,0 +1,245 @@
+"""Reading expressions with a trained model, in three lines::
+
+    from stgt.inference import ExpressionReader
+
+    reader = ExpressionReader("model.safetensors")
+    for window in reader.read("video.mp4"):
+        print(window.start_s, window.label, window.confidence)
+
+Everything that reads faces with a trained model, from the scores of a dataset to the camera, does so through
+``ExpressionReader.predict_windows``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from stgt.errors import StgtError
+from stgt.evaluation.pooling import pool_windows
+from stgt.evaluation.predictions import NO_LABEL
+
+if TYPE_CHECKING:
+    import torch
+
+    from stgt.faces.crops import CropSequence
+    from stgt.faces.landmarker import FaceLandmarker
+    from stgt.faces.tracks import LandmarkTrack
+    from stgt.models.checkpoint import LoadedModel
+
+#: Windows that go through the model at once.
+BATCH_WINDOWS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says about one window.
+
+    Attributes:
+        source: the video, folder or camera.
+        start_s: time of the window's first frame.
+        end_s: time of its last frame; at most that of the last frame there is.
+        labels: the K label names.
+        probabilities: (K,) float64 summing to one; NaN if no frame of the window holds a face.
+        valid_share: share of the window's frames that hold a face.
+        face: number of the face, from 0.
+    """
+
+    source: str
+    start_s: float
+    end_s: float
+    labels: tuple[str, ...]
+    probabilities: np.ndarray
+    valid_share: float
+    face: int = 0
+
+    @property
+    def label(self) -> str:
+        """The most probable label, or ``"none"`` without a face."""
+        return top_label(self.labels, self.probabilities)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the label; NaN without a face."""
+        return float(self.probabilities.max())
+
+    @property
+    def middle_s(self) -> float:
+        """The time in the middle of the window, for which it speaks best."""
+        return (self.start_s + self.end_s) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Reading(Sequence[Prediction]):
+    """The windows of one source in the order of time, and the track that they were cut from.
+
+    Attributes:
+        predictions: one per window.
+        track: landmarks and validity of every frame.
+        labels: the K label names.
+    """
+
+    predictions: tuple[Prediction, ...]
+    track: "LandmarkTrack"
+    labels: tuple[str, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Prediction, ...]: ...
+    def __getitem__(self, index):
+        return self.predictions[index]
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.predictions)
+
+    @property
+    def times(self) -> np.ndarray:
+        """(N,) the middles of the windows, in seconds."""
+        return np.array([prediction.middle_s for prediction in self.predictions])
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(N, K); NaN rows for windows without a face."""
+        return np.array([prediction.probabilities for prediction in self.predictions]).reshape(-1, len(self.labels))
+
+    @property
+    def clip_probabilities(self) -> np.ndarray:
+        """(K,) of the whole source, as a clip of a dataset is scored; NaN if it holds no face."""
+        return clip_probabilities(self.predictions, self.labels)
+
+    @property
+    def label(self) -> str:
+        """The label of the whole source, or ``"none"`` without a face."""
+        return top_label(self.labels, self.clip_probabilities)
+
+
+def top_label(labels: Sequence[str], probabilities: np.ndarray) -> str:
+    """The most probable label; ``"none"`` if the probabilities are NaN."""
+    return labels[int(probabilities.argmax())] if np.isfinite(probabilities).all() else NO_LABEL
+
+
+def clip_probabilities(predictions: Sequence[Prediction], labels: Sequence[str] | None = None) -> np.ndarray:
+    """(K,) mean of the windows, weighted by their shares of frames with a face; NaN if there is none.
+
+    ``labels`` is only needed where there may be no prediction at all.
+    """
+    names = tuple(labels or predictions[0].labels)
+    values = np.array([prediction.probabilities for prediction in predictions]).reshape(-1, len(names))
+    shares = np.array([prediction.valid_share for prediction in predictions])
+    return pool_windows(values, shares, np.zeros(len(predictions), dtype=np.int64), 1)[0]
+
+
+def choose_device(name: str = "auto") -> "torch.device":
+    """The torch device of this name; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        StgtError: no such device, or it is not on this machine.
+    """
+    import torch
+
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise StgtError(f"unknown device {name!r}; the devices are auto, {', '.join(there)}")
+    if not there[kind]:
+        raise StgtError(f"device {name!r} is not available on this machine; use auto or cpu")
+    return torch.device(name)
+
+
+class ExpressionReader:
+    """A trained model, ready to read videos.
+
+    Args:
+        checkpoint: a ``.safetensors`` file with its ``.json`` beside it, or a model loaded already.
+        device: ``auto``, ``cpu``, ``cuda`` (or ``cuda:1``), ``mps``.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged or of another format version.
+        StgtError: the device is not there.
+    """
+
+    def __init__(self, checkpoint: "Path | str | LoadedModel", device: str = "auto") -> None:
+        from stgt.data.clips import WindowReader
+        from stgt.models.checkpoint import load_checkpoint
+
+        self.device = choose_device(device)
+        loaded = load_checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
+        self.model = loaded.model.to(self.device).eval()
+        self.labels: tuple[str, ...] = tuple(loaded.labels)
+        self.window = loaded.window
+        self.layout = loaded.layout
+        self.windows = WindowReader(loaded.model_config, loaded.window)
+
+    def read(
+        self,
+        source: Path | str,
+        frame_rate: float | None = None,
+        landmarker: "FaceLandmarker | None" = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Reading:
+        """Read a video file or a folder of images.
+
+        Args:
+            source: path of the file or folder.
+            frame_rate: Hz, of a folder of images.
+            landmarker: one to use again for many sources; none: made for this one.
+            progress: called after every frame with the frames done and the frames expected, if the source knows.
+
+        Raises:
+            SourceError: it cannot be read. A source without any face can: its windows have the label ``"none"``.
+        """
+        from stgt.faces.extract import extract
+
+        track, crops = extract(source, landmarker=landmarker, frame_rate=frame_rate, progress=progress)
+        return Reading(tuple(self.predict_windows(track, crops)), track, self.labels)
+
+    def predict_windows(
+        self, track: "LandmarkTrack", crops: "CropSequence | None" = None, starts: Sequence[float] | None = None
+    ) -> list[Prediction]:
+        """What the model says about windows of a track.
+
+        Args:
+            track: landmarks of one face.
+            crops: its aligned crops, frame by frame; a model that reads geometry only needs none.
+            starts: start times in seconds; none: every ``window.hop_s``, so that the track is covered.
+        """
+        import torch
+
+        from stgt.data.clips import collate
+        from stgt.graphs.windows import window_starts
+
+        starts = window_starts(track, self.window) if starts is None else list(starts)
+        last_s = float(track.times[-1]) if len(track) else 0.0
+        predictions: list[Prediction] = []
+        for first in range(0, len(starts), BATCH_WINDOWS):
+            part = starts[first : first + BATCH_WINDOWS]
+            batch = collate([self.windows.read(track, crops, start) for start in part])
+            shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
+            with torch.inference_mode():
+                logits = self.model(**batch.to(self.device).inputs)
+            probabilities = logits.double().softmax(dim=-1).cpu().numpy()
+            probabilities[shares == 0] = np.nan
+            predictions += [
+                Prediction(
+                    source=track.source,
+                    start_s=float(start),
+                    end_s=float(min(start + self.window.duration_s, max(last_s, start))),
+                    labels=self.labels,
+                    probabilities=row,
+                    valid_share=float(share),
+                )
+                for start, row, share in zip(part, probabilities, shares, strict=True)
+            ]
+        return predictions
