@@ -1,6 +1,7 @@
 """``stgt track``: follow the face in one video; landmarks on disk, and drawn on the frames."""
 
 import contextlib
+import logging
 import os
 import time
 from pathlib import Path
@@ -79,6 +80,7 @@ def check_writable(path: Path) -> None:
 def follow(source: "FrameSource", landmarker: "FaceLandmarker", preview: Path | None) -> "LandmarkTrack":
     """Track a source under a progress bar; the frames with the mesh go to ``preview`` as they come."""
     from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
     from stgt.faces.drawing import VideoWriter
     from stgt.faces.extract import build_track, follow_face
@@ -91,6 +93,7 @@ def follow(source: "FrameSource", landmarker: "FaceLandmarker", preview: Path | 
         if preview is not None:
             writer = stack.enter_context(VideoWriter(preview, source.frame_rate, source.image_size))
         bar = stack.enter_context(tqdm(total=source.frame_count, desc="track", unit="frame", dynamic_ncols=True))
+        stack.enter_context(logging_redirect_tqdm([logging.getLogger("stgt")]))  # warnings above the bar, not in it
         try:
             for now_s, rgb, face in follow_face(source, landmarker):
                 times.append(now_s)
@@ -102,7 +105,7 @@ def follow(source: "FrameSource", landmarker: "FaceLandmarker", preview: Path | 
             # A camera has no end of its own: there Ctrl-C ends the recording. Everywhere else it gives up.
             if not isinstance(source, Camera):
                 raise
-        return build_track(times, faces, source.image_size, source.name)
+    return build_track(times, faces, source.image_size, source.name)
 
 
 def preview_frame(rgb: "np.ndarray", face: "Landmarks | None") -> "np.ndarray":

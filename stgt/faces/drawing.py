@@ -19,13 +19,16 @@ EYE_COLOUR = (90, 215, 255)
 BROW_COLOUR = (255, 200, 90)
 LIPS_COLOUR = (255, 110, 130)
 
+#: Landmarks in the middle of the irises; the four that follow each lie on its rim.
+IRIS_CENTRES = (468, 473)
+
 _SUBPIXEL_BITS = 4  # cv2 takes fixed-point coordinates: 1/16 pixel keeps a slow mesh from jumping between pixels
 _TICKS_PER_SECOND = 90_000  # the clock of MPEG: 24, 25, 29.97, 30, 50 and 60 Hz all fall on whole ticks
 
 
 @lru_cache(maxsize=1)
 def mesh_connections() -> dict[str, np.ndarray]:
-    """MediaPipe's face connections by name: ``mesh``, ``oval``, ``eyes``, ``irises``, ``brows``, ``lips``.
+    """MediaPipe's face connections by name: ``mesh``, ``oval``, ``eyes``, ``brows``, ``lips``.
 
     Each is ``(E, 2)`` int landmark pairs, every undirected pair once.
     """
@@ -35,7 +38,6 @@ def mesh_connections() -> dict[str, np.ndarray]:
         "mesh": [Connections.FACE_LANDMARKS_TESSELATION],
         "oval": [Connections.FACE_LANDMARKS_FACE_OVAL],
         "eyes": [Connections.FACE_LANDMARKS_LEFT_EYE, Connections.FACE_LANDMARKS_RIGHT_EYE],
-        "irises": [Connections.FACE_LANDMARKS_LEFT_IRIS, Connections.FACE_LANDMARKS_RIGHT_IRIS],
         "brows": [Connections.FACE_LANDMARKS_LEFT_EYEBROW, Connections.FACE_LANDMARKS_RIGHT_EYEBROW],
         "lips": [Connections.FACE_LANDMARKS_LIPS],
     }
@@ -71,12 +73,13 @@ def draw_mesh(rgb: np.ndarray, points: np.ndarray, opacity: float = 0.35) -> np.
     flat = flat - (left, top)
     web = window.copy()
     _draw_lines(web, flat, connections["mesh"], MESH_COLOUR, max(1, round(size / 500)))
-    _blend(window, web, opacity)
+    # On a small face the lines lie so close that they would hide it.
+    _blend(window, web, opacity * float(np.clip(size / 350, 0.4, 1.0)))
     features = window.copy()
     stroke = max(1, round(size / 220))
     _draw_lines(features, flat, connections["oval"], OVAL_COLOUR, stroke)
     _draw_lines(features, flat, connections["eyes"], EYE_COLOUR, stroke)
-    _draw_lines(features, flat, connections["irises"], EYE_COLOUR, stroke)
+    _draw_irises(features, flat, EYE_COLOUR, stroke)
     _draw_lines(features, flat, connections["brows"], BROW_COLOUR, stroke)
     _draw_lines(features, flat, connections["lips"], LIPS_COLOUR, stroke)
     _blend(window, features, min(1.0, 2.4 * opacity))
@@ -88,6 +91,14 @@ def _draw_lines(
 ) -> None:
     segments = np.round(points[edges] * 2**_SUBPIXEL_BITS).astype(np.int32)
     cv2.polylines(picture, list(segments), False, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_irises(picture: np.ndarray, points: np.ndarray, colour: tuple[int, ...], width: int) -> None:
+    for centre in IRIS_CENTRES:
+        rim = points[centre + 1 : centre + 5]
+        radius = np.linalg.norm(rim - points[centre], axis=1).mean()
+        x, y, r = (int(value) for value in np.round(np.array([*points[centre], radius]) * 2**_SUBPIXEL_BITS))
+        cv2.circle(picture, (x, y), r, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _blend(below: np.ndarray, above: np.ndarray, opacity: float) -> None:
