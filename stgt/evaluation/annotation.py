@@ -76,12 +76,12 @@ class Panel:
             return
         nearest = np.abs(times[None] - moments[:, None]).argmin(axis=1)
         known = (moments >= times[0] - 0.1) & (moments <= times[-1] + 0.1)
-        heights = np.where(known & np.isfinite(values[nearest]), values[nearest] * high, np.nan)
-        for column, tall, seen in zip(columns, heights, known, strict=True):
-            if np.isfinite(tall):
-                picture[base - max(1, round(tall)) : base, column] = fill
-            elif seen:
-                picture[base - self._px(3) : base, column] = _LINE
+        tall = np.maximum(np.round(values[nearest] * high), 1)
+        seen = known & np.isfinite(tall)
+        above = np.arange(int(high), 0, -1)[:, None]  # pixels above the base line, row by row
+        region = picture[base - int(high) : base, self._left : self._right]
+        region[seen & (above <= np.nan_to_num(tall))] = fill
+        region[known & ~seen & (above <= self._px(3))] = _LINE
 
     def _confidence_bar(self, picture: np.ndarray, colour: tuple[int, ...], confidence: float) -> None:
         top, bottom = self._px(78), self._px(86)
