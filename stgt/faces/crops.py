@@ -82,30 +82,36 @@ def crop_face(rgb: np.ndarray, points: np.ndarray) -> np.ndarray:
     transform = crop_transform(points).astype(np.float64)
     scale = float(np.hypot(transform[0, 0], transform[1, 0]))
     size = (CROP_SIZE, CROP_SIZE)
-    step = int(0.75 / scale) if scale > 0 else 1
-    if step < 2:
-        return cv2.warpAffine(rgb, transform, size, flags=cv2.INTER_LINEAR)
-    # A large face: averaged down by a whole number first, as the warp reads four pixels and skips the ones between.
+    if scale == 0:
+        return np.zeros((*size, 3), np.uint8)
+    # A large face is halved first, as the warp reads four pixels of the source and skips those between.
+    halvings = max(0, int(np.log2(0.75 / scale)))
+    if halvings:
+        rgb, left, top = _around_crop(rgb, transform, 2**halvings)
+        for _ in range(halvings):
+            rgb = cv2.resize(rgb, (rgb.shape[1] // 2, rgb.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        # Pixel i of the small picture is centred on pixel left + step * i + (step - 1) / 2 of the large one.
+        step = 2**halvings
+        transform[:, 2] += transform[:, :2] @ (np.array([left, top]) + (step - 1) / 2)
+        transform[:, :2] *= step
+    return cv2.warpAffine(rgb, transform, size, flags=cv2.INTER_LINEAR)
+
+
+def _around_crop(rgb: np.ndarray, transform: np.ndarray, step: int) -> tuple[np.ndarray, int, int]:
+    """The part of a picture that a crop is taken from, its sides multiples of ``step``, and its left and top."""
     inverse = cv2.invertAffineTransform(transform)
     corners = np.array([(0, 0, 1), (CROP_SIZE, 0, 1), (0, CROP_SIZE, 1), (CROP_SIZE, CROP_SIZE, 1)]) @ inverse.T
-    height, width = rgb.shape[:2]
-    left, top = np.clip(np.floor(corners.min(axis=0)) - step, 0, (width, height)).astype(int)
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)) + step, 0, (width, height)).astype(int)
-    columns, rows = (right - left) // step, (bottom - top) // step
-    if columns < 1 or rows < 1:
-        return np.zeros((*size, 3), np.uint8)
-    window = rgb[top : top + rows * step, left : left + columns * step]
-    small = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
-    # Pixel i of the small picture is centred on pixel left + step * i + (step - 1) / 2 of the large one.
-    origin = np.array([left, top]) + (step - 1) / 2
-    transform[:, 2] += transform[:, :2] @ origin
-    transform[:, :2] *= step
-    return cv2.warpAffine(small, transform, size, flags=cv2.INTER_LINEAR)
+    limits = np.array([rgb.shape[1], rgb.shape[0]]) // step * step
+    # At least one step of the picture is kept, so that a face outside it gives a black crop and not an empty array.
+    low = np.clip(np.floor(corners.min(axis=0) / step) * step - step, 0, limits - step).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0) / step) * step + step, low + step, limits).astype(int)
+    return rgb[low[1] : high[1], low[0] : high[0]], int(low[0]), int(low[1])
 
 
 def encode_crop(crop: np.ndarray) -> bytes:
     """JPEG of an ``(S, S, 3)`` uint8 RGB crop."""
-    return cv2.imencode(".jpg", crop[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
+    bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))[1].tobytes()
 
 
 @dataclass(frozen=True)
