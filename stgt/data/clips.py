@@ -89,40 +89,35 @@ class WindowReader:
             return WindowSample(geometry, valid)
         if crops is None:
             raise ValueError("the model reads pixels, so crops are needed")
-        patches = frames = frames_mask = None
-        shown = np.flatnonzero(valid)
-        if self.patch_size:
-            patches = self.patches(track, crops, window.frame_index, shown, mirrored)
-        if self.stream_frames:
-            picked = np.linspace(0, len(valid) - 1, self.stream_frames).round().astype(np.int64)
-            frames, frames_mask = self.frames(crops, window.frame_index[picked], valid[picked], mirrored), valid[picked]
-        return WindowSample(geometry, valid, patches, frames, frames_mask)
+        return self.with_pixels(WindowSample(geometry, valid), track, crops, window.frame_index, mirrored)
 
-    def patches(
+    def with_pixels(
         self,
+        sample: WindowSample,
         track: LandmarkTrack,
         crops: CropSequence,
         frame_index: NDArray[np.int64],
-        shown: NDArray[np.int64],
         mirrored: bool,
-    ) -> NDArray[np.uint8]:
-        """``(T, V, P, P, 3)``, the crop around every node in the frames ``shown``, zeros in the others."""
-        size = self.patch_size
-        patches = np.zeros((len(frame_index), len(self.layout), size, size, 3), np.uint8)
-        if len(shown):
-            sources = frame_index[shown]
-            positions = to_crop(track.points[sources])[:, self.layout.landmarks]
-            cut = cut_patches(crops.decode(sources), positions, size)
-            patches[shown] = cut[:, self.layout.mirror, :, ::-1] if mirrored else cut
-        return patches
-
-    def frames(
-        self, crops: CropSequence, sources: NDArray[np.int64], valid: NDArray[np.bool_], mirrored: bool
-    ) -> NDArray[np.uint8]:
-        """``(F, 3, S, S)``, the crops of some frames, zeros where invalid."""
-        frames = np.zeros((len(sources), CROP_SIZE, CROP_SIZE, 3), np.uint8)
-        frames[valid] = crops.decode(sources[valid])
-        return np.ascontiguousarray((frames[:, :, ::-1] if mirrored else frames).transpose(0, 3, 1, 2))
+    ) -> WindowSample:
+        """``sample`` with the appearance streams; ``frame_index`` (T,) says which frames of the track it shows."""
+        valid = sample.mask
+        picked = np.linspace(0, len(valid) - 1, self.stream_frames).round().astype(np.int64)
+        read = valid if self.patch_size else valid & np.isin(np.arange(len(valid)), picked)
+        # Invalid frames stay black, and so do their patches.
+        pixels = np.zeros((len(valid), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        pixels[read] = crops.decode(frame_index[read])
+        patches = frames = None
+        if self.patch_size:
+            positions = to_crop(track.points[frame_index])[:, self.layout.landmarks]
+            patches = cut_patches(pixels, positions, self.patch_size)
+            if mirrored:
+                patches = patches[:, self.layout.mirror, :, ::-1]
+        if self.stream_frames:
+            frames = pixels[picked, :, ::-1] if mirrored else pixels[picked]
+            frames = frames.transpose(0, 3, 1, 2)
+        return replace(
+            sample, patches=patches, frames=frames, frames_mask=valid[picked] if frames is not None else None
+        )
 
 
 class WindowDataset(Dataset[WindowSample]):
