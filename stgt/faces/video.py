@@ -114,8 +114,8 @@ class VideoFile(FrameSource):
     def _expected_frames(self, frames: int, duration_s: float) -> int | None:
         if self.start_s <= 0 and self.end_s >= duration_s:
             return frames or round(duration_s * self.frame_rate) or None
-        end_s = min(self.end_s, duration_s) if duration_s else self.end_s
-        return max(0, int((end_s - self.start_s) * self.frame_rate + 1.5)) if np.isfinite(end_s) else None
+        last_s = min(self.end_s, duration_s - 1 / self.frame_rate) if duration_s else self.end_s
+        return max(0, round((last_s - self.start_s) * self.frame_rate) + 1) if np.isfinite(last_s) else None
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         from stgt.faces.decoding import RgbConverter
