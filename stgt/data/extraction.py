@@ -1,8 +1,12 @@
 """One clip into the cache: what a preparation process does. Imports little, because every such process pays for it."""
 
+import contextlib
 import hashlib
 import json
 import logging
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -105,8 +109,9 @@ def extract_clip(job: Job) -> Outcome:
         except Exception as error:
             reason = f"{clip.source}: {type(error).__name__}: {error}"
             return Outcome(job.entry.folder, job.weight, failure=reason, warnings=warnings.texts)
-    crops.save(job.entry.crops)
-    track.save(job.entry.track)
+    with system_errors(job.entry.folder):
+        crops.save(job.entry.crops)
+        track.save(job.entry.track)
     record = {
         "clip": clip.clip_id,
         "source": str(clip.source),
@@ -117,6 +122,20 @@ def extract_clip(job: Job) -> Outcome:
     }
     write_json(job.entry.record, record)
     return Outcome(job.entry.folder, job.weight, len(track), warnings=warnings.texts)
+
+
+@contextlib.contextmanager
+def system_errors(folder: Path) -> Iterator[None]:
+    """Let a full disk be the OSError that it is: safetensors wraps it in an error of its own."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from None
 
 
 @cache

@@ -4,8 +4,11 @@ The cache is keyed by content: an entry's folder is named after a hash of the cl
 and the version of the extractor. A moved or renamed dataset is not prepared again; a changed file or extractor is.
 """
 
+import contextlib
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -159,7 +162,7 @@ def prepare_clips(
     failures: dict[Path, str] = {}
     warnings: dict[Path, tuple[str, ...]] = {}
     if jobs:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     for outcome in with_progress(run_jobs(jobs, workers or cores()), jobs, progress):
         if outcome.failure:
             failures[outcome.folder] = outcome.failure
@@ -174,6 +177,14 @@ def prepare_clips(
         clip_id, reason = next(iter(prepared.failures.items()))
         raise DatasetError(f"none of the {len(clips)} clips can be read; the first is {clip_id}: {reason}")
     return prepared
+
+
+def make_folder(folder: Path) -> None:
+    """Make the cache's folder, or say in a sentence why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StgtError(f"the cache {folder} cannot be made ({error.strerror}); name another with --cache") from None
 
 
 def cache_entries(clips: Sequence[Clip], folder: Path) -> dict[str, CacheEntry]:
@@ -247,7 +258,8 @@ def parallel(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
     pool = Parallel(
         n_jobs=workers, batch_size=1, return_as="generator_unordered", inner_max_num_threads=1, backend="loky"
     )
-    return pool(delayed(in_worker)(job) for job in jobs)
+    with interrupts_ignored():
+        return pool(delayed(in_worker)(job) for job in jobs)
 
 
 def alone(job: Job) -> Outcome:
@@ -263,10 +275,21 @@ def alone(job: Job) -> Outcome:
 
 def in_worker(job: Job) -> Outcome:
     """``extract_clip`` in a process that leaves Ctrl-C to the process that started it."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return extract_clip(job)
+
+
+@contextlib.contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Processes that are started in the block ignore Ctrl-C from birth, and so print no traceback of their imports."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def end_workers() -> None:
