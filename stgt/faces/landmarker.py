@@ -237,12 +237,12 @@ def quiet_stderr() -> Iterator[None]:
         tempfile.TemporaryFile() as chatter,
         os.fdopen(screen, "w", buffering=1, encoding="utf-8", errors="replace") as python,
     ):
-        before.flush()
-        os.dup2(chatter.fileno(), 2)
         # Tests and notebooks put objects of their own there, which do not write to descriptor 2.
-        redirected = before is sys.__stderr__
+        redirected = before is not None and before is sys.__stderr__
         if redirected:
+            before.flush()
             sys.stderr = python
+        os.dup2(chatter.fileno(), 2)
         try:
             yield
         except BaseException:
