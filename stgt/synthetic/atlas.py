@@ -11,30 +11,32 @@ from pathlib import Path
 import numpy as np
 
 WIDTH, HEIGHT = 1024, 512  # texels: longitude, latitude
-CAVITY_ROWS = 8  # rows at the very bottom (the middle of the cut below the bust) that hold the colour of the mouth's inside
+CAVITY_ROWS = 8  # rows at the very bottom, straight below the head, that hold the colour of the mouth's inside
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """Where the skin's triangles lie in the texture, and what each texel shows.
+    """Where the triangles of the head and neck lie in the texture, and what each texel shows.
 
     Attributes:
         source: ``(M,)`` int32, the mesh vertex of each textured vertex (seams need some twice).
         coordinates: ``(M, 2)`` float32 texture coordinates; u grows to the person's left and may pass 1 at the back.
         triangles: ``(F, 3)`` int32 into the M textured vertices.
+        torso: ``(G, 3)`` int32 into the mesh vertices: what lies below the collar and is clothed.
         place: ``(HEIGHT, WIDTH, 3)`` float32 template position in metres; row 0 is the bottom.
         covered: ``(HEIGHT, WIDTH)`` uint8, 1 where a triangle lies.
-        masks: ``(4, HEIGHT, WIDTH)`` uint8, 0 to 255: lips, lids, ears, face.
-        cavity: ``(M,)`` uint8, 1 for vertices inside the mouth.
+        masks: ``(4, HEIGHT, WIDTH)`` uint8, 0 to 255, in the order of ``MASKS``.
+        ear_vertices: ``(N,)`` uint8, 1 for mesh vertices of the ears.
     """
 
     source: np.ndarray
     coordinates: np.ndarray
     triangles: np.ndarray
+    torso: np.ndarray
     place: np.ndarray
     covered: np.ndarray
     masks: np.ndarray
-    cavity: np.ndarray
+    ear_vertices: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fields as a dict of arrays."""
@@ -48,17 +50,17 @@ class Atlas:
 MASKS = ("lips", "lids", "ears", "face")
 MASK_FILES = {"lips": "mpfb_lips.jpg", "lids": "mpfb_eyelids.jpg", "ears": "mpfb_ears.jpg", "face": "mpfb_face.jpg"}
 CAVITY_FILE = "mpfb_inside-mouth.jpg"
-
-
 CENTRE = np.array([0.0, -0.03, 0.0])  # m, where the atlas is looked at from: behind the nose
+FRONT_STRETCH = 0.4  # how much more room the front of the head gets than the back
 
 
 def spherical(points: np.ndarray) -> np.ndarray:
-    """Template positions ``(..., 3)`` to texture coordinates ``(..., 2)``: longitude and latitude, both 0..1."""
+    """Template positions ``(..., 3)`` to texture coordinates ``(..., 2)``: stretched longitude and latitude, both 0..1."""
     x, y, z = np.moveaxis(points - CENTRE, -1, 0)
-    longitude = np.arctan2(x, z)
-    latitude = np.arctan2(y, np.hypot(x, z))
-    return np.stack([0.5 + longitude / (2 * np.pi), 0.5 + latitude / np.pi], axis=-1)
+    longitude = np.arctan2(x, z) / np.pi
+    longitude = longitude * (1 + FRONT_STRETCH * (1 - longitude**2)) / 2
+    latitude = np.arctan2(y, np.hypot(x, z)) / np.pi
+    return np.stack([0.5 + longitude, 0.5 + latitude], axis=-1)
 
 
 def build_atlas(template: np.ndarray, triangles: np.ndarray, corner_uv: np.ndarray, textures: Path) -> Atlas:
@@ -70,29 +72,39 @@ def build_atlas(template: np.ndarray, triangles: np.ndarray, corner_uv: np.ndarr
         corner_uv: ``(F, 3, 2)`` coordinates of the triangles' corners in MakeHuman's own layout, in which its masks are.
         textures: folder with the masks.
     """
-    cavity_faces = _sample(textures / CAVITY_FILE, corner_uv.mean(axis=1)) > 0.5
+    ears = np.zeros(len(template), np.uint8)
+    ears[triangles[_sample(textures / MASK_FILES["ears"], corner_uv) > 0.5]] = 1
+
+    clothed = _below_collar(template[triangles].mean(axis=1))
+    torso, triangles, corner_uv = triangles[clothed], triangles[~clothed], corner_uv[~clothed]
+    cavity = _sample(textures / CAVITY_FILE, corner_uv.mean(axis=1)) > 0.5
     uv = spherical(template)[triangles]
     # Triangles that cross the seam at the back of the head are moved past the right edge, where the texture repeats.
     crossing = np.ptp(uv[:, :, 0], axis=1) > 0.5
     uv[:, :, 0] += crossing[:, None] & (uv[:, :, 0] < 0.5)
-    uv[cavity_faces] = (0.5, 0.5 * CAVITY_ROWS / HEIGHT)
+    uv[cavity] = (0.5, 0.5 * CAVITY_ROWS / HEIGHT)
 
-    keys = np.stack(
-        [triangles.ravel(), (uv[:, :, 0] > 1).ravel(), np.repeat(cavity_faces, 3)],
-        axis=1,
-    )
+    keys = np.stack([triangles.ravel(), (uv[:, :, 0] > 1).ravel(), np.repeat(cavity, 3)], axis=1)
     unique, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    place, covered, source_uv = _rasterise(uv[~cavity_faces], template[triangles[~cavity_faces]], corner_uv[~cavity_faces])
+    place, covered, source_uv = _rasterise(uv[~cavity], template[triangles[~cavity]], corner_uv[~cavity])
     masks = np.stack([_sample(textures / MASK_FILES[name], source_uv) * covered for name in MASKS])
     return Atlas(
         source=unique[:, 0].astype(np.int32),
         coordinates=uv.reshape(-1, 2)[first].astype(np.float32),
         triangles=inverse.reshape(-1, 3).astype(np.int32),
+        torso=torso.astype(np.int32),
         place=place.astype(np.float32),
         covered=covered.astype(np.uint8),
         masks=np.round(masks * 255).astype(np.uint8),
-        cavity=unique[:, 2].astype(np.uint8),
+        ear_vertices=ears,
     )
+
+
+def _below_collar(points: np.ndarray) -> np.ndarray:
+    """Whether positions ``(..., 3)`` lie on the torso: seen from inside the head it would hide behind the neck."""
+    from_neck = np.hypot(points[..., 0], points[..., 2] + 0.025)
+    shoulders = (from_neck > 0.074) & (points[..., 1] < -0.112) & (points[..., 2] < 0.03)
+    return (points[..., 1] < -0.142) | shoulders
 
 
 def _sample(path: Path, uv: np.ndarray) -> np.ndarray:

