@@ -31,11 +31,10 @@ def main(arguments: list[str]) -> int:
 
 def summary(card: DatasetCard, prepared: Prepared, cache: str) -> str:
     """What was prepared, and by name what could not be, has no face, or was odd."""
-    lines = []
-    for clip_id, sentences in prepared.warnings.items():
-        lines += [f"odd: {clip_id}: {sentence}" for sentence in sentences]
     faceless = [clip_id for clip_id in prepared if prepared.valid_share(clip_id) == 0]
-    lines += [f"no face in any frame: {clip_id}" for clip_id in faceless]
+    lines = [f"no face in any frame: {clip_id}" for clip_id in faceless]
+    for clip_id, sentences in prepared.warnings.items():
+        lines += [f"odd: {clip_id}: {sentence}" for sentence in sentences if clip_id not in faceless]
     for clip_id, reason in prepared.failures.items():
         known = " (broken in the release itself)" if clip_id in card.known_broken else ""
         lines.append(f"skipped: {clip_id}: {reason}{known}")
@@ -43,7 +42,7 @@ def summary(card: DatasetCard, prepared: Prepared, cache: str) -> str:
     if faceless:
         parts.append(f"{len(faceless)} of them without a face")
     if prepared.failures:
-        parts.append(f"{len(prepared.failures)} skipped because they cannot be read")
+        parts.append(f"{len(prepared.failures)} skipped, unreadable")
     return "\n".join([*lines, ", ".join(parts)])
 
 
