@@ -35,7 +35,7 @@ _INK, _MUTED, _FAINT = "#1f2731", "#68737f", "#d5dae0"
 _GAP = "#eceff2"
 _VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _FAINT: "var(--line)"}
 
-#: From little attention (grey) to much (vermilion): readable on light and on dark pages.
+#: From even attention or less (grey) to much (vermilion): readable on light and on dark pages.
 ATTENTION_COLOURS = LinearSegmentedColormap.from_list("attention", ["#a9b4c0", "#E69F00", "#D55E00"])
 
 _STYLE = {
@@ -206,7 +206,7 @@ def learning_curves(folds: Sequence[Sequence[Mapping[str, Any]]], chosen: Sequen
 
 
 def attention_on_face(layout: "NodeLayout", weights: np.ndarray, top: float | None = None) -> str:
-    """The reference face of ``layout`` as an ``<svg>``: nodes sized and coloured by attention, faint edges.
+    """The reference face of ``layout`` as an ``<svg>``: nodes with more than even attention grow and take on colour.
 
     Drawn by hand: matplotlib would take ten times the characters for the same circles.
 
@@ -217,13 +217,13 @@ def attention_on_face(layout: "NodeLayout", weights: np.ndarray, top: float | No
             ``strongest_attention``.
     """
     top = strongest_attention([weights]) if top is None else top
-    strength = np.clip(times_uniform(weights) / top, 0, 1)
+    strength = np.clip((times_uniform(weights) - 1) / (top - 1), 0, 1)
     points = np.asarray(layout.reference, dtype=float)[:, :2]
     points = 10 + 200 * (points - points.min(axis=0)) / np.ptp(points[:, 1])
     width, height = points.max(axis=0) + 10
     lines = "".join("M{:.1f} {:.1f}L{:.1f} {:.1f}".format(*points[edge].reshape(-1)) for edge in layout.edges)
     circles = "".join(
-        f'<circle cx="{points[node, 0]:.1f}" cy="{points[node, 1]:.1f}" r="{1.6 + 4.6 * strength[node]:.1f}" '
+        f'<circle cx="{points[node, 0]:.1f}" cy="{points[node, 1]:.1f}" r="{1.8 + 4.4 * strength[node]:.1f}" '
         f'fill="{to_hex(ATTENTION_COLOURS(strength[node]))}"/>'
         for node in np.argsort(strength)  # the strongest on top
     )

@@ -190,10 +190,19 @@ def mistakes(scores: Scores, most: int = 3) -> list[dict[str, Any]]:
     return found
 
 
-def _faces(model: ModelResult) -> list[dict[str, str]]:
-    """A face per label, all on one scale."""
+def _node_attention(model: ModelResult) -> dict[str, np.ndarray]:
+    """Label -> attention of the nodes, in the order of the model's labels; empty if there is nothing to show it on."""
     nodes = model.attention.nodes if model.attention else None
     if not nodes or model.layout is None:
+        return {}
+    known = [label for label in model.honest.labels if label in nodes]
+    return {label: nodes[label] for label in (*known, *(label for label in nodes if label not in known))}
+
+
+def _faces(model: ModelResult) -> list[dict[str, str]]:
+    """A face per label, all on one scale."""
+    nodes = _node_attention(model)
+    if not nodes:
         return []
     top = plots.strongest_attention(list(nodes.values()))
     return [
@@ -204,8 +213,8 @@ def _faces(model: ModelResult) -> list[dict[str, str]]:
 
 def _regions(model: ModelResult) -> dict[str, Any] | None:
     """Mean attention per facial region as a multiple of even attention, one row per label."""
-    nodes = model.attention.nodes if model.attention else None
-    if not nodes or model.layout is None or not model.layout.regions:
+    nodes = _node_attention(model)
+    if not nodes or not model.layout.regions:
         return None
     regions = {name: np.asarray(ids, dtype=int) for name, ids in model.layout.regions.items() if len(ids)}
     rows = {
@@ -213,7 +222,7 @@ def _regions(model: ModelResult) -> dict[str, Any] | None:
         for label, weights in nodes.items()
     }
     strongest = max(max(row) for row in rows.values())
-    return {"names": list(regions), "rows": rows, "strongest": max(strongest, 1.0 + 1e-6)}
+    return {"names": list(regions), "rows": rows, "strongest": max(strongest, 1.5)}
 
 
 def _frames(model: ModelResult) -> str:

@@ -129,7 +129,17 @@ def test_a_full_report_says_everything_and_stands_alone(tmp_path, full_report):
 def test_a_bare_report_leaves_out_what_it_does_not_know(tmp_path, table):
     bare = ReportInput("Bare", "folder", "One split.", [ModelResult("stgt", table.fold(0))], versions={})
     _, page = read(write_report(tmp_path / "report.html", bare))
-    for words in ("Best-on-test", "Difference between", "Learning", "looked", "published", "Left out", "Fold by fold"):
+    assert "With only 4 test subjects" in page.words
+    for words in (
+        "over folds",
+        "Best-on-test",
+        "Difference between",
+        "Learning",
+        "looked",
+        "published",
+        "Left out",
+        "Fold by fold",
+    ):
         assert words not in page.words, words
 
 
@@ -149,6 +159,7 @@ def test_a_report_without_a_clip_is_refused(tmp_path, table):
 
 def test_the_most_attended_node_is_the_largest_circle():
     layout = load_layout("landmarks68")
+    assert len(set(re.findall(r'r="([\d.]+)"', plots.attention_on_face(layout, np.ones(len(layout)))))) == 1
     weights = np.ones(len(layout))
     weights[10] = 30
     face = plots.attention_on_face(layout, weights)
