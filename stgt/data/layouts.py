@@ -233,7 +233,8 @@ def rows_of_table(
         elif path is None:
             notes.add(f"named in {table.name}, but not there", filled(layout.clips, {**places, **row}))
         else:
-            yield path, {"clip_id": row.get("clip"), **row}
+            name = row.get("clip", "")
+            yield path, {"clip_id": name.removesuffix(path.suffix) if path.is_file() else name, **row}
 
 
 class LabelFiles:

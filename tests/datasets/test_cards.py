@@ -152,16 +152,16 @@ def test_ravdess_never_takes_one_take_twice(place, tmp_path):
 
 
 def test_synthetic_follows_its_table(place, tmp_path):
-    table = "clip,subject,label\r\ns000_t0_anger,s000,anger\r\ns001_t0_fear,s001,fear\r\ns002_t0_fear,s002,fear\r\n"
+    table = "clip,subject,label,take\r\ns0/anger_0.mp4,s0,anger,0\r\ns1/fear_0,s1,fear,0\r\ns2/fear_0.mp4,s2,fear,0\r\n"
     place("synthetic/labels.csv", "\ufeff" + table)
-    place("synthetic/clips/s000_t0_anger.mp4")
-    place("synthetic/clips/s001_t0_fear.mp4")
+    place("synthetic/clips/s0/anger_0.mp4")
+    place("synthetic/clips/s1/fear_0.mp4")
     listing = load_card("synthetic").find_clips(tmp_path / "synthetic")
-    assert [(clip.clip_id, clip.subject, clip.label) for clip in listing.clips] == [
-        ("s000_t0_anger", "s000", "anger"),
-        ("s001_t0_fear", "s001", "fear"),
+    assert [(clip.clip_id, clip.subject, clip.label, clip.source.name) for clip in listing.clips] == [
+        ("s0/anger_0", "s0", "anger", "anger_0.mp4"),
+        ("s1/fear_0", "s1", "fear", "fear_0.mp4"),
     ]
-    assert any("s002_t0_fear" in note for note in listing.notes)
+    assert any("s2/fear_0" in note for note in listing.notes)
 
 
 def test_table_without_a_column(place, tmp_path):
