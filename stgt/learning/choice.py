@@ -69,12 +69,12 @@ class EpochChoice(lightning.Callback):
         """Score the epoch."""
         if trainer.sanity_checking:
             return
-        tables = list(module.clip_probabilities)
+        parts = module.clip_probabilities()
         row: dict[str, float] = {"epoch": trainer.current_epoch, "train_loss": module.train_loss}
         if self.validation is not None:
-            table = self.validation(tables.pop(0))
+            table = self.validation(parts.pop(0))
             row |= {"validation_loss": table_loss(table), **named(table, "validation")}
-        table = self.test(tables.pop(0))
+        table = self.test(parts.pop(0))
         row |= {"test_loss": table_loss(table), **named(table, "test")}
         self.curves.append(row)
         if self.is_honest(row):

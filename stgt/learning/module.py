@@ -19,7 +19,7 @@ class ExpressionModule(lightning.LightningModule):
         config: how to fit it.
         class_weights: (K,) float or None, weights of the cross entropy.
         clip_counts: number of clips in each evaluation loader, in the order of the loaders.
-        seed: of dropout and modality dropout; with the epoch it fixes every random number of that epoch, so that a
+        seed: of dropout and modality dropout; with the epoch and the step it fixes every random number, so that a
             training that was interrupted goes on exactly as it would have.
     """
 
@@ -37,8 +37,6 @@ class ExpressionModule(lightning.LightningModule):
         self.clip_counts = clip_counts
         self.seed = seed
         self.register_buffer("class_weights", class_weights, persistent=False)
-        #: One (N,K) array of clip probabilities per evaluation loader, refreshed every epoch.
-        self.clip_probabilities: list[np.ndarray] = []
         self._windows: list[list[tuple[Tensor, Tensor, Tensor]]] = []
         self._losses: list[Tensor] = []
         self.train_loss = float("nan")
@@ -53,13 +51,15 @@ class ExpressionModule(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_epoch_start(self) -> None:
-        """Fix the epoch's random numbers."""
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.current_epoch]).generate_state(1)[0]))
+        """Begin the epoch's training loss."""
         self._losses = []
 
     def training_step(self, batch: WindowBatch, batch_index: int) -> Tensor:
         """Cross entropy of a batch of windows."""
-        del batch_index
+        # Fixed at every step, because loaders draw from the same generator at other moments when a training goes on.
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.seed, self.current_epoch, batch_index]).generate_state(1)[0])
+        )
         loss = F.cross_entropy(
             self(batch), batch.target, weight=self.class_weights, label_smoothing=self.config.label_smoothing
         )
@@ -79,9 +79,12 @@ class ExpressionModule(lightning.LightningModule):
         share = batch.mask.float().mean(dim=1)
         self._windows[dataloader_idx].append((probabilities, share, batch.clip))
 
-    def on_validation_epoch_end(self) -> None:
-        """Pool windows to clips. Every device reads all windows, so each of them chooses the same epoch."""
-        self.clip_probabilities = [
+    def clip_probabilities(self) -> list[np.ndarray]:
+        """(N,K) of every evaluation loader's clips, from the windows of the epoch that was just read.
+
+        Every device reads all windows, so each of them chooses the same epoch.
+        """
+        return [
             pool_windows(*(torch.cat(column).cpu().numpy() for column in zip(*windows, strict=True)), count)
             for windows, count in zip(self._windows, self.clip_counts, strict=True)
         ]

@@ -55,7 +55,9 @@ def test_the_same_generator_gives_the_same_window(layout, points):
 
 def test_dropping_frames_always_leaves_one(layout, points):
     config = AugmentationConfig(drop_frames=1.0)
-    window = Augmentation(config, layout)(points, np.array([False, True, False, False, False]), np.random.default_rng(0))
+    window = Augmentation(config, layout)(
+        points, np.array([False, True, False, False, False]), np.random.default_rng(0)
+    )
     assert window.valid.tolist() == [False, True, False, False, False]
 
 

@@ -12,7 +12,9 @@ from stgt.learning.state import SafetensorsState
 def test_a_nested_state_comes_back_as_it_was(tmp_path):
     state = {
         "epoch": 3,
-        "optimizer_states": [{"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.arange(4.0)}}, "groups": (1, None)}],
+        "optimizer_states": [
+            {"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.arange(4.0)}}, "groups": (1, None)}
+        ],
         "state_dict": OrderedDict(weight=torch.eye(2, dtype=torch.bfloat16)),
         "loss": float("inf"),
         "exact": 0.1 + 0.2,

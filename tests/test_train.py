@@ -1,0 +1,168 @@
+"""Training by a protocol, from the command line, on rendered pixels."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stgt.errors import StgtError
+from stgt.evaluate import main as evaluate
+from stgt.faces.drawing import VideoWriter
+from stgt.faces.video import open_source
+from stgt.train import main as train
+from stgt.train import parse
+
+SUBJECTS = ("P1", "P2", "P3", "P4")
+#: Settings that make a run small.
+SMALL = (
+    "--model.width 16 --layout landmarks68 --batch_size 2 --window.frames 8 --optimisation.learning_rate 0.005".split()
+)
+
+
+@pytest.fixture(scope="session")
+def own_clips(tmp_path_factory, rendered_face_clip) -> Path:
+    """A folder of one's own: two classes, four subjects, who differ in brightness and in size."""
+    root = tmp_path_factory.mktemp("own_clips")
+    with open_source(rendered_face_clip) as source:
+        frames = [rgb for _, rgb in source]
+    for index, subject in enumerate(SUBJECTS):
+        look = [np.clip(frame.astype(np.float32) * (0.7 + 0.12 * index), 0, 255).astype(np.uint8) for frame in frames]
+        # The clip starts neutral and ends with a smile.
+        for label, shown in (("neutral", look[:4] * 4), ("happiness", look[-16:])):
+            with VideoWriter(root / label / f"{subject}_a.mp4", 16, (look[0].shape[1], look[0].shape[0])) as writer:
+                for rgb in shown:
+                    writer.write(rgb)
+    return root
+
+
+@pytest.fixture(scope="session")
+def clip_cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("clip_cache")
+
+
+@pytest.fixture
+def options(own_clips, clip_cache, tmp_path) -> list[str]:
+    """What every training of this file is told."""
+    places = ["--root", str(own_clips), "--cache", str(clip_cache), "--output", str(tmp_path / "runs"), "--name", "run"]
+    return ["--dataset", "folder", "--subject_pattern", r"(P\d)_", *places, *SMALL]
+
+
+def test_a_whole_protocol_leaves_its_run_folder(options, tmp_path, capsys):
+    train([*options, "--epochs", "2", "--compare", "stgcn"])
+    run = tmp_path / "runs" / "run"
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics["models"]) == {"stgt", "stgcn"}
+    assert metrics["models"]["stgt"]["honest"]["pooled"]["clips"] == 8
+    assert (
+        metrics["models"]["stgt"]["best_on_test"]["pooled"]["war"]
+        >= metrics["models"]["stgt"]["honest"]["pooled"]["war"]
+    )
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["subject"] for row in rows) == sorted(SUBJECTS * 2)
+    assert all(abs(float(row["p_neutral"]) + float(row["p_happiness"]) - 1) < 1e-4 for row in rows)
+    # Every subject is tested in exactly one fold, by a model that was trained without that subject.
+    for row in rows:
+        meta = json.loads((run / "stgt" / f"fold_{row['fold']}" / "model.json").read_text())
+        assert row["subject"] not in meta["extra"]["training_subjects"]
+    page = (run / "report.html").read_text()
+    printed = capsys.readouterr().out
+    for text in (page, printed):
+        assert "8 clips" in text
+        assert "best-on-test" in text
+    assert 'src="http' not in page
+
+
+def test_a_killed_training_ends_as_an_undisturbed_one(options, tmp_path):
+    command = [sys.executable, "-m", "stgt.train", *options, "--epochs", "6", "--fold", "0"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    undisturbed = tmp_path / "undisturbed"
+    subprocess.run([*command, "--output", str(undisturbed)], check=True, capture_output=True, env=environment)
+    disturbed = tmp_path / "disturbed"
+    state = disturbed / "run" / "stgt" / "fold_0" / "resume.safetensors"
+    process = subprocess.Popen(
+        [*command, "--output", str(disturbed)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(random.uniform(0, 0.5))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, "--output", str(disturbed)], check=True, capture_output=True, env=environment)
+    results = [folder / "run" / "stgt" / "fold_0" for folder in (undisturbed, disturbed)]
+    for name in ("predictions.csv", "predictions_best_on_test.csv", "model.safetensors"):
+        first, second = ((folder / name).read_bytes() for folder in results)
+        assert first == second, f"{name} differs"
+    first, second = (json.loads((folder / "fold.json").read_text())["curves"] for folder in results)
+    assert first == second
+    assert not state.exists()
+
+
+def test_other_settings_do_not_go_into_the_same_run_folder(options):
+    train([*options, "--epochs", "1", "--fold", "0"])
+    with pytest.raises(StgtError, match=r"model\.width: 16, now 8.*choose another --name"):
+        train([*options, "--epochs", "1", "--fold", "0", "--model.width", "8"])
+
+
+def test_a_trained_model_is_scored_on_unseen_subjects_only(options, own_clips, clip_cache, tmp_path, capsys):
+    train([*options, "--epochs", "1", "--fold", "1"])
+    checkpoint = str(tmp_path / "runs" / "run" / "stgt" / "fold_1" / "model.safetensors")
+    places = ["--root", str(own_clips), "--cache", str(clip_cache), "--output", str(tmp_path / "evaluation")]
+    evaluate(["--checkpoint", checkpoint, "--dataset", "folder", "--subject_pattern", r"(P\d)_", *places])
+    metrics = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
+    assert metrics["models"]["stgt"]["honest"]["pooled"]["subjects"] == 1
+    assert "only the 1 subjects that the model was not trained on" in capsys.readouterr().out
+    first = list(csv.DictReader((tmp_path / "evaluation" / "predictions.csv").open()))
+    again = list(csv.DictReader((tmp_path / "runs" / "run" / "predictions.csv").open()))
+    assert [row["p_neutral"] for row in first] == pytest.approx([row["p_neutral"] for row in again], abs=1e-5) or [
+        float(row["p_neutral"]) for row in first
+    ] == pytest.approx([float(row["p_neutral"]) for row in again], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--dataset", "ck+", "--modle.width", "3"], "did you mean --model.width"),
+        (["--dataset", "ck+", "--epoch", "3"], "did you mean --epochs|did you mean --optimisation.epochs"),
+        (["--dataset", "ckplus"], "ck\\+"),
+        (["--dataset", "ck+", "--streams", "patches"], "must contain geometry"),
+        (["--dataset", "ck+", "--streams", "geometry,sound"], "unknown stream 'sound'"),
+        (["--dataset", "ck+", "--model.width", "wide"], "model.width"),
+        ([], "dataset"),
+    ],
+)
+def test_bad_options_are_one_sentence(arguments, sentence):
+    with pytest.raises(StgtError, match=sentence):
+        parse(arguments)
+
+
+def test_a_misspelled_recipe_key_is_named(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("dataset: ck+\nwindow: {framez: 24}\n")
+    with pytest.raises(StgtError, match="'framez'; did you mean --window.frames"):
+        parse(["--config", str(recipe)])
+
+
+def test_the_command_line_beats_the_recipe_and_the_recipe_the_card(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("dataset: ck+\nseed: 5\nwindow: {hop_s: 0.25}\n")
+    card = parse(["--dataset", "ck+"])
+    config = parse(["--config", str(recipe), "--seed", "7"])
+    assert card.window.frame_rate == 25.0
+    assert config.window.frame_rate == 25.0
+    assert config.window.hop_s == 0.25
+    assert config.seed == 7
+
+
+def test_a_dataset_that_is_not_there_says_how_to_get_it(tmp_path):
+    with pytest.raises(StgtError) as caught:
+        train(["--dataset", "ck+", "--root", str(tmp_path / "nowhere")])
+    assert "cohn-kanade-images" in str(caught.value)
