@@ -23,6 +23,10 @@ EPILOG = """A source that cannot be read is named and skipped; the exit code is 
 current folder)."""
 
 
+#: How the names of annotated videos end.
+ANNOTATED = ".annotated.mp4"
+
+
 @dataclass(frozen=True)
 class Outputs:
     """What is written, and where.
@@ -46,7 +50,7 @@ def main(arguments: list[str]) -> int:
     outputs = choose_outputs(options.out, options.format, options.plot, options.video)
     if options.frame_rate is not None and options.frame_rate <= 0:
         raise StgtError(f"--frame-rate is {options.frame_rate}; frames per second must be positive")
-    sources, failures = expand(options.sources)
+    sources, failures = expand(options.sources, outputs.folder)
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.inference import ExpressionReader
 
@@ -112,23 +116,24 @@ def choose_outputs(out: str | None, table_format: str | None, plot: bool | None,
     return Outputs(path / f"predictions.{table_format or 'csv'}", path, plot is not False, video is not False)
 
 
-def expand(sources: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
+def expand(sources: Sequence[str], results: Path | None = None) -> tuple[list[Path], dict[str, str]]:
     """The videos and image folders to read, and a sentence for each given source that has none."""
     found: list[Path] = []
     failures: dict[str, str] = {}
     for source in sources:
         try:
-            found += find_sources(Path(source))
+            found += find_sources(Path(source), results)
         except SourceError as error:
             failures[source] = str(error)
     return found, failures
 
 
-def find_sources(path: Path) -> list[Path]:
+def find_sources(path: Path, results: Path | None = None) -> list[Path]:
     """The videos and image folders that ``path`` stands for, in natural order.
 
     Whatever is not a folder stands for itself, so that reading it says what is wrong with it. A folder that holds both
-    videos and images stands for its videos: the images are taken for their thumbnails.
+    videos and images stands for its videos: the images are taken for their thumbnails. What an earlier run has
+    written is left out: annotated videos, and the folder ``results`` if it lies below.
 
     Raises:
         SourceError: a folder without any video or image.
@@ -139,13 +144,13 @@ def find_sources(path: Path) -> list[Path]:
         return [path]
     inside = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=lambda p: natural_key(p.name))
     files = [p for p in inside if p.is_file()]
-    found = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES]
+    found = [p for p in files if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.endswith(ANNOTATED)]
     if not found and any(p.suffix.lower() in IMAGE_SUFFIXES for p in files):
         found = [path]
     for folder in inside:
-        if folder.is_dir():
+        if folder.is_dir() and (results is None or folder.resolve() != results.resolve()):
             try:
-                found += find_sources(folder)
+                found += find_sources(folder, results)
             except SourceError:
                 continue  # a folder of notes among folders of videos
     if not found:
@@ -196,7 +201,7 @@ def write_pictures(
     if outputs.video:
         from stgt.evaluation.annotation import write_annotated_video
 
-        video = outputs.folder / f"{name}.annotated.mp4"
+        video = outputs.folder / f"{name}{ANNOTATED}"
         with frame_bar(f"{position}{source.name}: drawing") as progress:
             write_annotated_video(video, source, reading, frame_rate, progress)
         print(f"  wrote {video}")

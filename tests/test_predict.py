@@ -144,6 +144,26 @@ def test_sources_are_found_in_natural_order(tmp_path, images):
     assert "no video and no image" in failures[str(tmp_path / "empty")]
 
 
+def test_results_of_an_earlier_run_are_not_sources(tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("v.mp4", "v.annotated.mp4", "out/v.annotated.mp4", "out/v.png"):
+        (tmp_path / name).touch()
+    assert expand([str(tmp_path)], tmp_path / "out")[0] == [tmp_path / "v.mp4"]
+    assert expand([str(tmp_path)], tmp_path)[0][0] == tmp_path / "v.mp4"
+
+
+def test_an_interrupt_keeps_what_was_read(tmp_path, checkpoint, rendered_face_clip, monkeypatch):
+    def interrupted(outputs, name, source, *_):
+        if name.endswith("-2"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("stgt.predict.write_pictures", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        main([str(rendered_face_clip)] * 3 + ["--checkpoint", checkpoint, "--out", str(tmp_path / "o.csv")])
+    starts = [float(row["start_s"]) for row in table(tmp_path / "o.csv")]
+    assert starts.count(0.0) == 2, "the first source, and the second that had been read when the interrupt came"
+
+
 def test_files_of_equal_names_do_not_overwrite_each_other():
     assert file_names([Path("a/x.mp4"), Path("b/x.mp4"), Path("x.avi"), Path("y.v2.mov")]) == [
         "x",
