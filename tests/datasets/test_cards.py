@@ -114,7 +114,13 @@ def test_ck_stills_are_refused(place, tmp_path, name):
 
 
 def test_crema_d(place, tmp_path):
-    for name in ("1001_DFA_ANG_XX.flv", "1091_IEO_HAP_HI.flv", "1002_DFA_SAD_XX.mp4", "notes.flv"):
+    for name in (
+        "1001_DFA_ANG_XX.flv",
+        "1091_IEO_HAP_HI.flv",
+        "1002_DFA_SAD_XX.mp4",
+        "notes.flv",
+        "._1003_DFA_SAD_XX.flv",
+    ):
         place(f"CREMA-D/VideoFlash/{name}")
     place("CREMA-D/VideoFlash/1001_DFA_ANG_XX.txt")
     listing = load_card("crema-d").find_clips(tmp_path / "CREMA-D")

@@ -151,6 +151,15 @@ def test_inner_validation_is_by_subject_and_keeps_every_class():
         assert sorted(clip.clip_id for clip in (*fit, *validation)) == sorted(clip.clip_id for clip in clips)
 
 
+def test_inner_validation_never_takes_a_class_from_fit():
+    # By proportion alone the only subject with contempt would be held out: three of five are.
+    clips = [*clips_of("abcde"), clip("c", "contempt")]
+    for seed in range(20):
+        fit, validation = inner_validation(clips, 0.6, seed)
+        assert len({clip.subject for clip in validation}) == 3
+        assert "c" in {clip.subject for clip in fit}
+
+
 def test_inner_validation_does_not_depend_on_the_order_of_clips():
     clips = clips_of([f"s{number}" for number in range(9)])
     shuffled = random.Random(1).sample(clips, len(clips))
