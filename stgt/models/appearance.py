@@ -74,7 +74,7 @@ class FrameEncoder(nn.Module):
         if self.training:
             # Hidden and invalid frames would only cost time, and disturb the statistics of batch normalisation.
             seen = (mask & keep[:, None]).flatten()
-            seen[0] |= ~seen.any()  # one at least, so that every parameter takes part in every step
+            seen[:2] |= seen.sum() < 2  # batch normalisation needs two; their features are masked again below
             features = flat.new_zeros((len(flat), self.project.out_features), dtype=self.project.weight.dtype)
             encoded = self._encode(flat[seen])
             features = features.to(encoded.dtype).index_copy(0, seen.nonzero()[:, 0], encoded)

@@ -111,7 +111,10 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Loa
     window = _settings(WindowConfig, meta["window"], description)
     config = _settings(ModelConfig, meta["model"], description)
     # The backbone's weights are in the checkpoint; the file that they once came from need not be here.
-    model = create_model(replace(config, backbone_weights=None), len(labels), window)
+    try:
+        model = create_model(replace(config, backbone_weights=None), len(labels), window)
+    except StgtError as error:
+        raise CheckpointError(f"{description}: {error}") from error
     if model.layout.fingerprint != meta["layout"]["fingerprint"]:
         raise CheckpointError(
             f"{weights} was trained on other nodes than the layout {model.layout.name} of this version has; "
