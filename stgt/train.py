@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> None:
     from stgt.learning.run import model_configs, run_folder, run_models
 
     clips = protocol.used(listing.clips)
-    folder = run_folder(config, [clip.clip_id for clip in clips])
     prepared = prepare_clips(clips, cache=config.cache, workers=config.workers)
+    folder = run_folder(config, prepared)
     labels = tuple(name for name in listing.classes if any(clip.label == name for clip in clips))
     with ProgressBar(len(model_configs(config)) * len(folds) * config.optimisation.epochs) as progress:
         runs = run_models(config, folds, labels, prepared, folder, progress)

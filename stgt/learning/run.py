@@ -49,27 +49,27 @@ def model_configs(config: TrainConfig) -> tuple[ModelConfig, ...]:
     return (config.model, *(replace(config.model, name=name) for name in others))
 
 
-def run_folder(config: TrainConfig, clips: Sequence[str]) -> Path:
+def run_folder(config: TrainConfig, prepared: Prepared) -> Path:
     """The run folder of these settings, made and marked with them; an older run of the same settings is gone on with.
 
     Args:
         config: the settings.
-        clips: ids of all clips of the protocol; other clips make another run.
+        prepared: the clips; other clips, or other content of the same clips, make another run.
 
     Raises:
-        StgtError: the folder holds a run of other settings.
+        StgtError: the folder holds a run of other settings or clips.
     """
     settings = {key: value for key, value in to_dict(config).items() if key not in PLACES}
-    settings["clips"] = hashlib.sha256("\n".join(sorted(clips)).encode()).hexdigest()[:16]
+    content = "\n".join(f"{clip_id} {prepared[clip_id].folder.name}" for clip_id in sorted(prepared))
+    settings["clips"] = hashlib.sha256(content.encode()).hexdigest()[:16]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
     folder = Path(config.output) / (config.name or f"{config.dataset}-{config.model.name}-{digest}")
     marker = folder / "settings.json"
     if marker.exists():
         changed = difference(read_json(marker), settings)
         if changed:
-            raise StgtError(
-                f"{folder} holds a run with other settings ({changed}); choose another --name, or delete the folder"
-            )
+            changed = "other clips" if changed.startswith("clips:") else f"other settings ({changed})"
+            raise StgtError(f"{folder} holds a run with {changed}; choose another --name, or delete the folder")
     else:
         write_json(marker, settings)
     write_text(folder / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False))
