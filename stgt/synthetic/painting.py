@@ -26,7 +26,9 @@ def paint_skin(rng: np.random.Generator, look: Look, atlas: Atlas) -> np.ndarray
     colour = look.skin * (1 + 0.030 * coarse + 0.018 * fine)[..., None]
     colour = _redden(colour, look, atlas)
     colour = _shade(colour, look, atlas)
-    freckles = np.clip(noise(rng, 190) - 1.1, 0, 1) * look.freckles * spot(place, (0.025, -0.025, 0.09), (0.035, 0.025, 0.06))
+    freckles = (
+        np.clip(noise(rng, 190) - 1.1, 0, 1) * look.freckles * spot(place, (0.025, -0.025, 0.09), (0.035, 0.025, 0.06))
+    )
     colour *= 1 - 0.35 * freckles[..., None] * np.array([0.5, 0.9, 1.0])
 
     colour = _paint_lips(colour, rng, look, atlas)
@@ -43,7 +45,8 @@ def paint_skin(rng: np.random.Generator, look: Look, atlas: Atlas) -> np.ndarray
     colour = mix(colour, look.hair * (combed * crown)[..., None], scalp)
 
     from_neck = np.hypot(place[..., 0], place[..., 2] + 0.025)
-    collar = np.maximum(step(-y, 0.128, 0.131), step(from_neck, 0.064, 0.069) * step(-y, 0.100, 0.102) * (place[..., 2] < 0.02))
+    nape = step(from_neck, 0.060, 0.068) * step(-y, 0.103, 0.110) * (1 - step(place[..., 2], 0.0, 0.03))
+    collar = np.maximum(step(-y, 0.126, 0.130), nape)
     colour = mix(colour, look.cloth * (1 + 0.05 * fine)[..., None], collar)
     colour[atlas.covered == 0] = look.skin
     colour[:CAVITY_ROWS] = CAVITY_COLOUR

@@ -1,14 +1,12 @@
 """Drawing a head off screen with VTK."""
 
-import os
-
 import numpy as np
 
-from stgt.errors import MissingExtraError, StgtError
-from stgt.synthetic.appearance import Appearance
+from stgt.synthetic.appearance import Appearance, Look
 from stgt.synthetic.hair import curtain
 from stgt.synthetic.heads import Head
 from stgt.synthetic.mesh import Part, compact, rotation_matrix, smooth_normals, turning_share
+from stgt.synthetic.offscreen import OffscreenWindow
 from stgt.synthetic.scenes import Scene
 from stgt.synthetic.wrinkles import fold_drivers
 
@@ -21,7 +19,8 @@ FACE_CENTRE, FACE_HEIGHT = np.array([0.0, -0.012, 0.06]), 0.20
 #: Texture coordinates (left, bottom, right, top) of the part of the atlas whose folds move.
 FACE_WINDOW = (0.26, 0.27, 0.74, 0.73)
 GLINT_RADIUS = 0.0011  # m, of the light's reflection on the cornea
-LASH_SHARE = 0.5  # how dark lashes are drawn: as sheets they would look painted
+LASH_SHARES = {"upper_lashes": 0.6, "lower_lashes": 0.22}  # how dark: lashes are sheets here, black ones look painted
+TEETH_COLOUR, TONGUE_COLOUR = np.array([190.0, 180.0, 162.0]), np.array([104.0, 44.0, 43.0])
 
 
 class FaceRenderer:
@@ -39,9 +38,9 @@ class FaceRenderer:
 
     def __init__(self, image_size: tuple[int, int]) -> None:
         self.image_size = image_size
-        self._drawn_size = tuple(round(side * SUPERSAMPLING) for side in image_size)
-        self._vtk = load_vtk()
-        self._window, self._renderer = self._make_window()
+        width, height = (round(side * SUPERSAMPLING) for side in image_size)
+        self._window = OffscreenWindow((width, height))
+        self._renderer = self._window.renderer
         self._parts: list[Part] = []
         self._glints: list = []
         self._head: Head | None = None
@@ -86,23 +85,22 @@ class FaceRenderer:
             points = data.template[vertices]
             centre, radius = (points.min(axis=0) + points.max(axis=0)) / 2, np.ptp(points[:, 0]) / 2
             add(vertices, triangles, 0.5 + 0.5 * (points[:, :2] - centre[:2]) / radius, appearance.eye, 0.25, 40)
-        teeth = np.array([190.0, 180.0, 162.0])
-        tongue = np.array([104.0, 44.0, 43.0])
-        lashes = LASH_SHARE * 0.3 * look.brows + (1 - LASH_SHARE) * 0.7 * look.skin
-        for name, colour in (("upper_teeth", teeth), ("lower_teeth", 0.85 * teeth), ("tongue", tongue), ("lashes", lashes)):
+        for name, colour, gloss in _plain_parts(look):
             vertices, triangles = compact(data.triangles[name])
             plain = np.broadcast_to(colour.astype(np.uint8), (2, 2, 3))
-            add(vertices, triangles, np.full((len(vertices), 2), 0.5), plain, 0.0 if name == "lashes" else 0.2, 25)
+            add(vertices, triangles, np.full((len(vertices), 2), 0.5), plain, gloss, 25)
         if len(sheet):
             add(np.arange(count, count + len(sheet)), sheet_triangles, sheet_uv, appearance.strands, 0.15, 12)
         self._glints = [self._add_glint() for _ in self._eyes]
 
     def set_scene(self, scene: Scene) -> None:
         """Use this camera, light and background from now on; call it after `set_head`."""
+        import vtk
+
         self._scene = scene
         self._renderer.RemoveAllLights()
         for light in scene.lights:
-            source = self._vtk.vtkLight()
+            source = vtk.vtkLight()
             source.SetLightTypeToSceneLight()
             source.SetPositional(False)
             source.SetPosition(*light.direction)
@@ -146,7 +144,7 @@ class FaceRenderer:
             part.update(points, normals)
         self._place_glints(points)
 
-        picture = cv2.resize(self._grab(), self.image_size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        picture = cv2.resize(self._window.draw(), self.image_size, interpolation=cv2.INTER_AREA).astype(np.float32)
         alpha = picture[..., 3:] / 255
         rgb = picture[..., :3] + self._scene.background * (1 - alpha)
         if self._gain is None:
@@ -189,7 +187,8 @@ class FaceRenderer:
         return part
 
     def _add_glint(self):  # noqa: ANN202 - VTK has no types
-        vtk = self._vtk
+        import vtk
+
         disc = vtk.vtkRegularPolygonSource()
         disc.SetNumberOfSides(10)
         disc.SetRadius(GLINT_RADIUS)
@@ -215,48 +214,17 @@ class FaceRenderer:
             pitch, yaw = np.degrees([np.arcsin(half[1]), np.arctan2(half[0], half[2])])
             actor.SetOrientation(-pitch, yaw, 0)
 
-    def _make_window(self):  # noqa: ANN202
-        vtk = self._vtk
-        # Mesa's software rasteriser: several processes beat several threads. Read when the first window is made.
-        os.environ.setdefault("LP_NUM_THREADS", "1")
-        vtk.vtkObject.GlobalWarningDisplayOff()
-        # On Linux straight to EGL: no X server is asked for, and none needed.
-        window = vtk.vtkEGLRenderWindow() if hasattr(vtk, "vtkEGLRenderWindow") else vtk.vtkRenderWindow()
-        window.SetOffScreenRendering(True)
-        window.SetSize(*self._drawn_size)
-        window.SetMultiSamples(0)
-        window.SetAlphaBitPlanes(True)
-        if not window.SupportsOpenGL():
-            raise StgtError("no OpenGL for drawing off screen; install Mesa's software driver: apt install libegl1 libgl1-mesa-dri")
-        renderer = vtk.vtkRenderer()
-        renderer.SetBackground(0, 0, 0)
-        renderer.SetBackgroundAlpha(0.0)
-        renderer.AutomaticLightCreationOff()
-        renderer.SetTwoSidedLighting(True)
-        window.AddRenderer(renderer)
-        return window, renderer
 
-    def _grab(self) -> np.ndarray:
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-
-        width, height = self._drawn_size
-        self._window.Render()
-        pixels = self._vtk.vtkUnsignedCharArray()
-        self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, pixels)
-        return vtk_to_numpy(pixels).reshape(height, width, 4)[::-1]
-
-
-def load_vtk():  # noqa: ANN201
-    """The vtk module.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import vtk
-    except ImportError as error:
-        raise MissingExtraError("stgt synthesize", "synthetic") from error
-    return vtk
+def _plain_parts(look: Look) -> list[tuple[str, np.ndarray, float]]:
+    """Parts of one colour: name, colour, gloss."""
+    parts = [
+        ("upper_teeth", TEETH_COLOUR, 0.2),
+        ("lower_teeth", 0.85 * TEETH_COLOUR, 0.2),
+        ("tongue", TONGUE_COLOUR, 0.2),
+    ]
+    for name, share in LASH_SHARES.items():
+        parts.append((name, share * 0.3 * look.brows + (1 - share) * 0.75 * look.skin, 0.0))
+    return parts
 
 
 def _automatic_exposure(picture: np.ndarray, brightness: float) -> float:

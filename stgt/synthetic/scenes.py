@@ -87,7 +87,11 @@ def _direction(azimuth: float, elevation: float) -> tuple[float, float, float]:
 
 def _warm(amount: float) -> tuple[float, float, float]:
     """White light made warmer (positive) or cooler."""
-    return float(np.clip(1 + amount, 0.7, 1)), float(np.clip(1 - 0.2 * abs(amount), 0.7, 1)), float(np.clip(1 - amount, 0.7, 1))
+    return (
+        float(np.clip(1 + amount, 0.7, 1)),
+        float(np.clip(1 - 0.2 * abs(amount), 0.7, 1)),
+        float(np.clip(1 - amount, 0.7, 1)),
+    )
 
 
 def _background(rng: np.random.Generator, image_size: tuple[int, int]) -> np.ndarray:

@@ -77,8 +77,8 @@ def _chin(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     return (crease + dimples) * (z > 0.05)
 
 
-#: Name, drawing, depth (share of light taken away at full action), and the actions that drive it, each with its share. A
-#: name without Left or Right is used on the side of the face that the fold is on.
+#: Name, drawing, depth (share of light taken away at full action), and the actions that drive it, each with its share.
+#: An action without Left or Right is used on the side of the face that the fold is on.
 FOLDS: tuple[tuple[str, Drawing, float, dict[str, float]], ...] = (
     ("furrow", _furrow, 0.55, {"browDown": 1.0}),
     ("root", _root, 0.35, {"browDown": 0.5, "noseSneer": 0.7}),
@@ -94,8 +94,10 @@ FOLDS: tuple[tuple[str, Drawing, float, dict[str, float]], ...] = (
 
 
 def draw_folds(place: np.ndarray) -> np.ndarray:
-    """Folds over template positions ``(H, W, 3)``: ``(2 * len(FOLDS), H, W)`` float32 shares of light taken away, each fold
-    on the left and on the right."""
+    """Folds over template positions ``(H, W, 3)``: ``(2 * len(FOLDS), H, W)`` float32 shares of light taken away.
+
+    Each fold is there twice, on the left and on the right.
+    """
     x, y, z = np.moveaxis(place, -1, 0)
     maps = []
     for _name, draw, depth, _drivers in FOLDS:

@@ -3,7 +3,7 @@
 Layout of the folder (also in docs/synthetic.md)::
 
     synthesis.json                          seed, settings and versions
-    labels.csv                              clip, subject, label, frame_rate, frames, apex, age, gender
+    labels.csv                              clip, subject, label, frame_rate, frames, take, age, gender
     clips/subject_000/happiness_0.mp4       the pictures
     actions/subject_000/happiness_0.safetensors   the true facial actions and head pose of every frame
 """
@@ -12,8 +12,9 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ from stgt.synthetic.appearance import Appearance, make_appearance
 from stgt.synthetic.expressions import LABELS, sample_expression
 from stgt.synthetic.heads import Head, Identity, generator, sample_identity
 from stgt.synthetic.motion import ActionCurve
-from stgt.synthetic.rendering import FaceRenderer, load_vtk
+from stgt.synthetic.offscreen import OffscreenWindow
+from stgt.synthetic.rendering import FaceRenderer
 from stgt.synthetic.scenes import sample_scene
 
 #: Grows with every change of what a seed gives, so that clips of two generators are never mixed in one folder.
 GENERATOR_VERSION = 1
+
+CLIPS_PER_JOB = 4
 
 
 @dataclass(frozen=True)
@@ -92,20 +96,18 @@ def synthesize(config: SynthesisConfig, progress: Callable[[int, int], None] | N
 
     Raises:
         MissingExtraError: anny or VTK is not installed.
+        StgtError: the system gives no OpenGL to draw with.
         DatasetError: the folder holds clips of other settings, or is a folder of something else.
     """
     folder = Path(config.out)
     _claim(folder, config)
     wanted = [
-        (subject, label, take)
-        for subject in range(config.subjects)
-        for take in range(config.takes)
-        for label in LABELS
+        (subject, label, take) for subject in range(config.subjects) for take in range(config.takes) for label in LABELS
     ]
     missing = [clip for clip in wanted if not all(path.is_file() for path in clip_paths(folder, *clip))]
     done = len(wanted) - len(missing)
     if missing:
-        load_vtk()
+        OffscreenWindow((16, 16))  # a system that cannot draw says so before any process is started
         load_head_data()  # built once here, so that the processes only open it
     if progress:
         progress(done, len(wanted))
@@ -134,16 +136,18 @@ def _in_parallel(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> 
     """Write clips on all processes; gives the number of clips each finished job wrote."""
     from joblib import Parallel, delayed
 
-    workers = min(config.workers or _cores(), max(1, len(clips)))
-    jobs: dict[tuple[int, int], list[tuple[int, str, int]]] = {}
-    for clip in clips:
-        jobs.setdefault((clip[0], clip[2]), []).append(clip)
-    if workers == 1:
-        for job in jobs.values():
+    # A job is a few clips of one person, so that textures are painted once for them.
+    jobs = [
+        [clip for _, clip in group]
+        for _, group in groupby(enumerate(clips), key=lambda item: (item[1][0], item[0] // CLIPS_PER_JOB))
+    ]
+    workers = min(config.workers or _cores(), len(jobs))
+    if workers <= 1:
+        for job in jobs:
             yield _write_clips(config, job)
         return
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-    yield from parallel(delayed(_write_clips)(config, job) for job in jobs.values())
+    yield from parallel(delayed(_write_clips)(config, job) for job in jobs)
 
 
 def _write_clips(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> int:
@@ -162,7 +166,7 @@ def _write_clips(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> 
 
 
 def save_curve(curve: ActionCurve, path: Path) -> None:
-    """Write the true course of a clip: tensors ``weights (T,52)``, ``rotation (T,3)``, ``translation (T,3)``, ``times (T,)``."""
+    """Write the true course of a clip: ``weights``, ``rotation``, ``translation`` and ``times`` as in `ActionCurve`."""
     from safetensors.numpy import save_file
 
     tensors = {
