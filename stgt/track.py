@@ -51,9 +51,8 @@ def main(arguments: list[str]) -> int | None:
     with open_source(options.source, options.frame_rate, options.start, options.end) as source:
         with FaceLandmarker(options.model) as landmarker:
             started = time.perf_counter()
-            track = follow(source, landmarker, preview)
+            track = follow(source, landmarker, output, preview)
             seconds = time.perf_counter() - started
-        track.save(output)
     print(summary(track, seconds))
     print(f"track    {output}")
     if preview is not None:
@@ -77,8 +76,8 @@ def check_writable(path: Path) -> None:
         raise StgtError(f"{path} cannot be written: no permission in that folder")
 
 
-def follow(source: "FrameSource", landmarker: "FaceLandmarker", preview: Path | None) -> "LandmarkTrack":
-    """Track a source under a progress bar; the frames with the mesh go to ``preview`` as they come."""
+def follow(source: "FrameSource", landmarker: "FaceLandmarker", output: Path, preview: Path | None) -> "LandmarkTrack":
+    """Track a source under a progress bar into ``output``; frames with the mesh go to ``preview`` as they come."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -105,7 +104,10 @@ def follow(source: "FrameSource", landmarker: "FaceLandmarker", preview: Path | 
             # A camera has no end of its own: there Ctrl-C ends the recording. Everywhere else it gives up.
             if not isinstance(source, Camera):
                 raise
-    return build_track(times, faces, source.image_size, source.name)
+        # Saved before the preview is finished: if that fails, on a full disk for example, the track is there.
+        track = build_track(times, faces, source.image_size, source.name)
+        track.save(output)
+    return track
 
 
 def preview_frame(rgb: "np.ndarray", face: "Landmarks | None") -> "np.ndarray":

@@ -133,10 +133,12 @@ def save_tensors(
     path: Path | str, tensors: dict[str, np.ndarray], kind: str, version: int, metadata: dict[str, str]
 ) -> None:
     """Write named arrays with their kind and format version as safetensors, atomically."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
+    # As bytes, because save_file hides a full disk in an exception of its own.
+    content = save(tensors, {"format": kind, "format_version": str(version), **metadata})
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {"format": kind, "format_version": str(version), **metadata})
+        temporary.write_bytes(content)
 
 
 def load_tensors(

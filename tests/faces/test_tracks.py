@@ -1,8 +1,10 @@
 """LandmarkTrack: what it promises, and what comes back from disk."""
 
+import errno
 import json
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,22 @@ def test_a_track_comes_back_from_disk_as_it_was(face_track, tmp_path):
         assert getattr(loaded, name).dtype == getattr(face_track, name).dtype
     assert (loaded.image_size, loaded.source) == (face_track.image_size, face_track.source)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.safetensors"]
+
+
+def test_a_full_disk_keeps_the_old_file_and_its_reason(face_track, tmp_path, monkeypatch):
+    face_track.save(tmp_path / "a.safetensors")
+    before = (tmp_path / "a.safetensors").read_bytes()
+
+    def full(path, content):
+        with path.open("wb") as file:
+            file.write(content[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        face_track.slice(0, 1).save(tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_lengths_shares_and_rates(face_track):
