@@ -48,11 +48,13 @@ def main(arguments: list[str]) -> int | None:
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.faces.video import open_source
 
-    with open_source(options.source, options.frame_rate, options.start, options.end) as source:
-        with FaceLandmarker(options.model) as landmarker:
-            started = time.perf_counter()
-            track = follow(source, landmarker, output, preview)
-            seconds = time.perf_counter() - started
+    with (
+        open_source(options.source, options.frame_rate, options.start, options.end) as source,
+        FaceLandmarker(options.model) as landmarker,
+    ):
+        started = time.perf_counter()
+        track = follow(source, landmarker, output, preview)
+        seconds = time.perf_counter() - started
     print(summary(track, seconds))
     print(f"track    {output}")
     if preview is not None:
