@@ -87,10 +87,10 @@ def sample_identity(seed: int, subject: int, local_labels: list[str]) -> Identit
     """The identity of one subject: the same for the same seed and index, whatever else is sampled."""
     rng = generator(seed, "identity", subject)
     # Mostly one ancestry with some of the others, as in people; genders mostly near the ends.
-    main = rng.integers(3)
-    shares = rng.dirichlet([0.5, 0.5, 0.5]) * 0.5
-    shares[main] += 0.5
-    gender = float(np.clip(rng.choice([0.1, 0.9]) + rng.normal(0, 0.1), 0, 1))
+    # They take turns, so that six subjects in a row hold every combination.
+    shares = rng.dirichlet([0.5, 0.5, 0.5]) * 0.45
+    shares[subject % 3] += 0.55
+    gender = float(np.clip((0.1, 0.9)[subject // 3 % 2] + rng.normal(0, 0.1), 0, 1))
     age = float(20 + 55 * rng.beta(1.3, 2.0))
     muscle = float(np.clip(0.35 + 0.3 * gender + rng.normal(0, 0.15), 0, 1))
     weight = float(np.clip(rng.normal(0.5, 0.2), 0, 1))

@@ -51,6 +51,7 @@ class FaceRenderer:
         if self._head is head:
             return
         data, atlas, look = head.data, head.data.atlas, appearance.look
+        self._reflectance = 1.1 - 0.45 * look.tone
         for part in self._parts:
             part.remove()
         for glint in self._glints:
@@ -148,7 +149,7 @@ class FaceRenderer:
         alpha = picture[..., 3:] / 255
         rgb = picture[..., :3] + self._scene.background * (1 - alpha)
         if self._gain is None:
-            self._gain = self._scene.exposure * _automatic_exposure(picture, self._scene.brightness)
+            self._gain = self._scene.exposure * _automatic_exposure(picture, self._scene.brightness * self._reflectance)
         rgb *= self._gain
         if self._scene.blur > 0.2:
             rgb = cv2.GaussianBlur(rgb, (0, 0), self._scene.blur)

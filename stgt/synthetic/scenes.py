@@ -55,7 +55,7 @@ def sample_scene(rng: np.random.Generator, image_size: tuple[int, int]) -> Scene
     key_angle = rng.uniform(-75, 75)
     key_height = rng.uniform(-5, 55)
     key_strength = rng.uniform(0.55, 0.85)
-    warmth = rng.normal(0, 0.08)
+    warmth = rng.normal(0, 0.07)
     key = Light(_direction(key_angle, key_height), _warm(warmth), key_strength)
     fill = Light(
         _direction(-np.sign(key_angle) * rng.uniform(20, 70), rng.uniform(-20, 30)),
@@ -73,7 +73,7 @@ def sample_scene(rng: np.random.Generator, image_size: tuple[int, int]) -> Scene
         ambient=float(rng.uniform(0.22, 0.38)),
         background=_background(rng, image_size),
         brightness=float(rng.uniform(105, 150)),
-        exposure=rng.normal(1, 0.025, 3).astype(np.float32),
+        exposure=rng.normal(1, 0.018, 3).astype(np.float32),
         blur=float(rng.uniform(0.0, 0.6)),
         noise=float(rng.uniform(1.0, 4.5)),
         noise_seed=int(rng.integers(2**31)),
