@@ -108,6 +108,7 @@ class Capture:
 
     def __init__(self, source: FrameSource, *, newest_only: bool, in_real_time: bool = False) -> None:
         self._closed = threading.Event()
+        self._arrives = newest_only or in_real_time
         frames = iter(source)
         paced = self._paced(frames) if in_real_time else frames
         arriving = ((timestamp_s, rgb, time.monotonic()) for timestamp_s, rgb in paced)
@@ -115,7 +116,9 @@ class Capture:
 
     def __iter__(self) -> Iterator[CapturedFrame]:
         for timestamp_s, rgb, arrived_s in self._handover:
-            yield CapturedFrame(timestamp_s, rgb, arrived_s, self._handover.dropped)
+            # A file read as fast as possible waits for us, not we for it: its frames arrive when they are taken.
+            now_s = arrived_s if self._arrives else time.monotonic()
+            yield CapturedFrame(timestamp_s, rgb, now_s, self._handover.dropped)
 
     def close(self) -> bool:
         """End the thread; whether it did end. If not, it still reads the source, which must then be left alone."""

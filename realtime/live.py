@@ -177,12 +177,13 @@ class Program:
             return True
         self.screen.show(picture)
         key = self.screen.key()
-        if key == "p":
-            key = ""
-            while key not in ("p", "q"):
-                key = self.screen.key(wait_ms=50)
-        if key == "m":
-            self.overlay.show_mesh = not self.overlay.show_mesh
+        paused = key == "p"
+        while paused or key == "m":
+            if key == "m":
+                self.overlay.show_mesh = not self.overlay.show_mesh
+                self.screen.show(self.overlay.paint(live))
+            key = self.screen.key(wait_ms=50 if paused else 1)
+            paused = paused and key not in ("p", "q")
         return key != "q"
 
 

@@ -88,7 +88,7 @@ class Overlay:
         if now_s - self._status_s > _STATUS_EVERY_S or live.state is not self._status_state:
             self._status_s, self._status_state = now_s, live.state
             figures = [f"{live.frame_rate:.0f} fps", f"{1000 * live.latency_s:.0f} ms"]
-            figures += [live.state.value] if live.state is not LiveState.READING else []
+            figures += [live.state.value] if live.state is LiveState.WARMING_UP else []
             figures += [f"{live.dropped} passed over"] if live.dropped else []
             self._badge = self._make_badge("   ".join(figures))
         margin = round(10 * self._panel.scale)

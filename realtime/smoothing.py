@@ -33,11 +33,8 @@ class ExponentialSmoother:
 
     def update(self, time_s: float, value: np.ndarray) -> np.ndarray:
         """The average after ``value``, an array of any one shape, at ``time_s``."""
-        if self._value is None or self.time_constant_s == 0:
-            share = 1.0
-        else:
+        if self._value is not None and self.time_constant_s > 0:
             share = -math.expm1(-max(time_s - self._time_s, 0.0) / self.time_constant_s)
-        before = value if self._value is None else self._value
-        self._value = before + share * (value - before)
-        self._time_s = time_s
-        return self._value
+            value = self._value + share * (value - self._value)
+        self._value, self._time_s = value, time_s
+        return value
