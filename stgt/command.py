@@ -82,10 +82,11 @@ def dataset_in(arguments: Sequence[str]) -> str | None:
 def explain(message: str, options: Sequence[str]) -> str:
     """Shorten a parser's ``message`` to its first sentence and add the nearest known option."""
     text = " ".join(message.split())
+    # A key of a recipe: told with its group, so that it can be compared with whole option names.
+    text = re.sub(r"Group '([^']+)' does not accept option '([^']+)'", r"Key '\1.\2' is not expected", text)
     for pattern in (
         r"[Uu]nrecognized arguments: (.+)",
         r"Key '([^']+)' is not expected",
-        r"does not accept option '([^']+)'",
         r"No action for key \"?'?([\w.+-]+)",
     ):
         match = re.search(pattern, text)

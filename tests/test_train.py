@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from stgt.train import parse
 
 SUBJECTS = ("P1", "P2", "P3", "P4")
 #: Settings that make a run small.
-SMALL = (
-    "--model.width 16 --layout landmarks68 --batch_size 2 --window.frames 8 --optimisation.learning_rate 0.005".split()
+SMALL = shlex.split(
+    "--model.width 16 --layout landmarks68 --batch_size 2 --window.frames 8 --optimisation.learning_rate 0.005"
 )
 
 
@@ -147,7 +148,7 @@ def test_bad_options_are_one_sentence(arguments, sentence):
 def test_a_misspelled_recipe_key_is_named(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("dataset: ck+\nwindow: {framez: 24}\n")
-    with pytest.raises(StgtError, match="'framez'; did you mean --window.frames"):
+    with pytest.raises(StgtError, match="'window.framez'; did you mean --window.frames"):
         parse(["--config", str(recipe)])
 
 
