@@ -8,18 +8,23 @@ from stgt.benchmarks.timing import interleaved
 from stgt.data.layouts import Clip
 from stgt.data.prepare import prepare_clips
 from stgt.faces.landmarker import FaceLandmarker
-from stgt.faces.video import open_source
 
 
 def bare_loop(videos: list[Path]) -> int:
-    """Decode every video and call MediaPipe on every frame in one process; gives the number of frames."""
+    """Decode every video with decord and call MediaPipe on every frame, in one process; gives the number of frames.
+
+    What one writes in ten lines: it keeps nothing, so it is the least that preparation could cost.
+    """
+    import decord
+
     frames = 0
     with FaceLandmarker() as landmarker:
         for video in videos:
-            with open_source(video) as source:
-                for timestamp_s, rgb in source:
-                    landmarker.detect(timestamp_s, rgb)
-                    frames += 1
+            reader = decord.VideoReader(str(video), num_threads=1)
+            rate = reader.get_avg_fps()
+            for index in range(len(reader)):
+                landmarker.detect(index / rate, reader[index].asnumpy())
+                frames += 1
             landmarker.reset()
     return frames
 
