@@ -70,10 +70,16 @@ def main(arguments: list[str]) -> None:
         from .screen import require_display
 
         require_display()
+    reader_left: BrokenPipeError | None = None
     with contextlib.ExitStack() as stack:
         program = open_program(config, stack)
-        with interrupted_by_termination():
-            program.run()
+        try:
+            with interrupted_by_termination():
+                program.run()
+        except BrokenPipeError as error:  # raised again when the recording is finished
+            reader_left = error
+    if reader_left is not None:
+        raise reader_left
 
 
 def open_program(config: LiveConfig, stack: contextlib.ExitStack) -> "Program":

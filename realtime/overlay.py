@@ -18,7 +18,8 @@ from .session import LiveFrame, LiveState
 _MIN_HEIGHT, _MAX_HEIGHT = 480, 720  # px: small pictures are enlarged so that the panel is legible
 _HISTORY_STEP_S = 1 / 30
 _STATUS_EVERY_S = 0.5
-_BADGE, _INK = (20, 24, 29), (228, 232, 236)
+_TITLE_HEIGHT = 72  # px of the panel's title at scale 1
+_BADGE, _INK, _MUTED = (20, 24, 29), (228, 232, 236), (140, 151, 162)
 
 
 class Overlay:
@@ -59,6 +60,8 @@ class Overlay:
             picture = draw_mesh(picture, live.landmarks.points[:, :2] * scale)
         self._write_status(picture, live)
         panel = self._panel.draw(live.timestamp_s, np.array(self._times), np.array(self._probabilities))
+        if live.state is LiveState.WARMING_UP:
+            panel = self._retitled(panel, live.state.value)
         return np.hstack([picture, panel])
 
     def _remember(self, live: LiveFrame) -> None:
@@ -82,19 +85,29 @@ class Overlay:
         return cv2.resize(rgb, self._picture_size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
     def _write_status(self, picture: np.ndarray, live: LiveFrame) -> None:
-        """A small dark badge in the corner: what is going on, the frame rate, the delay, frames passed over."""
+        """A small dark badge in the corner: the frame rate, the delay, frames passed over."""
         now_s = time.monotonic()
         # Figures that change thirty times a second cannot be read.
         if now_s - self._status_s > _STATUS_EVERY_S or live.state is not self._status_state:
             self._status_s, self._status_state = now_s, live.state
-            figures = [f"{live.frame_rate:.0f} fps", f"{1000 * live.latency_s:.0f} ms"]
-            figures += [live.state.value] if live.state is LiveState.WARMING_UP else []
+            figures = [f"{live.frame_rate:.0f} fps"] if live.frame_rate else []
+            figures += [f"{1000 * live.latency_s:.0f} ms"]
             figures += [f"{live.dropped} passed over"] if live.dropped else []
             self._badge = self._make_badge("   ".join(figures))
         margin = round(10 * self._panel.scale)
         corner = picture[margin : margin + len(self._badge), margin : margin + self._badge.shape[1]]
         badge = self._badge[: corner.shape[0], : corner.shape[1]]  # a very narrow picture cuts it
         corner[...] = cv2.addWeighted(badge, 0.8, corner, 0.2, 0.0)
+
+    def _retitled(self, panel: np.ndarray, title: str) -> np.ndarray:
+        """The panel with another title: it takes unknown probabilities for an absent face."""
+        scale = self._panel.scale
+        image = Image.fromarray(panel)
+        pen = ImageDraw.Draw(image)
+        pen.rectangle((0, 0, panel.shape[1], round(_TITLE_HEIGHT * scale)), tuple(panel[0, 0].tolist()))
+        font = self._font.font_variant(size=round(25 * scale))
+        pen.text((round(18 * scale), round(60 * scale)), title, _MUTED, font, anchor="ls")
+        return np.asarray(image)
 
     def _make_badge(self, text: str) -> np.ndarray:
         pad = round(7 * self._panel.scale)

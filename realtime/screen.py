@@ -1,5 +1,6 @@
 """A window on the screen, for machines that have one."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from stgt.errors import StgtError
 
 _PROBE = "import cv2; cv2.namedWindow('stgt', cv2.WINDOW_NORMAL); cv2.waitKey(1); cv2.destroyAllWindows()"
 _PROBE_TIMEOUT_S = 30
+_ESCAPE, _NO_KEY = 27, 0xFF
 
 
 class Screen:
@@ -38,9 +40,15 @@ class Screen:
     def key(self, wait_ms: int = 1) -> str:
         """The key that was pressed within ``wait_ms`` (at least 1), or ``""``; closing the window counts as ``"q"``."""
         code = cv2.waitKey(wait_ms) & 0xFF
-        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1 or code == 27:  # Esc
+        if not self._is_open() or code == _ESCAPE:
             return "q"
-        return chr(code).lower() if code != 0xFF else ""
+        return chr(code).lower() if code != _NO_KEY else ""
+
+    def _is_open(self) -> bool:
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # what the Qt toolkit says when its last window was closed
+            return False
 
     def __enter__(self) -> "Screen":
         return self
@@ -48,7 +56,8 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        cv2.destroyAllWindows()
+        with contextlib.suppress(cv2.error):  # closed by hand already
+            cv2.destroyAllWindows()
 
 
 def require_display() -> None:

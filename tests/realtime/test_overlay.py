@@ -50,6 +50,15 @@ def test_without_a_face_the_picture_is_dim(live_frames):
     assert dim[60:].mean() == pytest.approx(overlay.paint(live)[60:, :480].mean() / 2, abs=1.0)
 
 
+def test_the_panel_tells_warming_up_from_nobody(live_frames):
+    live = live_frames[0]
+    assert live.state is LiveState.WARMING_UP
+    warming = Overlay(live.labels, (320, 320)).paint(live)[:, 480:]
+    nobody = Overlay(live.labels, (320, 320)).paint(replace(live, state=LiveState.NO_FACE))[:, 480:]
+    assert (warming[:72] != nobody[:72]).any()
+    np.testing.assert_array_equal(warming[73:], nobody[73:])
+
+
 @pytest.mark.parametrize("size", [(64, 48), (1080, 1920), (1921, 1081), (40, 400)])
 def test_any_picture_becomes_one_that_can_be_shown_and_encoded(size, live_frames):
     live = live_frames[-1]
