@@ -62,6 +62,21 @@ def test_states_are_values(reader, landmarker, made_source, face_frames, empty_f
             assert np.isnan(frame.confidence)
 
 
+def test_whoever_comes_into_view_is_read_at_once_and_from_scratch(
+    reader, landmarker, made_source, face_frames, empty_frames
+):
+    later = [(empty_frames[-1][0] + 0.0625 + time_s, rgb) for time_s, rgb in face_frames]
+    source = made_source([*empty_frames, *later])
+    with LiveSession(reader, source, every_s=100.0, landmarker=landmarker) as session:
+        assert [index for index, frame in enumerate(session) if frame.is_new] == [0, len(empty_frames)]
+    source = made_source([*face_frames, *empty_frames, *later])
+    with LiveSession(reader, source, every_s=0.0, smoothing_s=100.0, landmarker=landmarker) as session:
+        frames = list(session)[len(face_frames) + len(empty_frames) :]
+    first, *others = (frame for frame in frames if frame.state is LiveState.READING)
+    np.testing.assert_array_equal(first.probabilities, first.prediction.probabilities)
+    assert (others[-1].probabilities != others[-1].prediction.probabilities).any()
+
+
 def test_nobody_at_all_is_no_error(reader, landmarker, made_source, empty_frames):
     frames = list(LiveSession(reader, made_source(empty_frames), landmarker=landmarker))
     assert {frame.state for frame in frames} == {LiveState.NO_FACE}
@@ -139,11 +154,10 @@ def test_a_session_can_be_iterated_again(reader, landmarker, rendered_face_clip)
 
 def test_a_source_that_breaks_says_so(reader, landmarker, made_source, face_frames):
     source = made_source(face_frames[:3], error=SourceError("the cable was pulled"))
-    frames = []
-    with LiveSession(reader, source, landmarker=landmarker) as session, pytest.raises(SourceError, match="cable"):
-        frames.extend(session)
     before = stgt_threads()
-    assert not [thread for thread in before if not thread.daemon and "Handover" in repr(thread)]
+    with LiveSession(reader, source, landmarker=landmarker) as session, pytest.raises(SourceError, match="cable"):
+        list(session)
+    assert not stgt_threads() - before
 
 
 def test_a_setting_that_makes_no_sense_is_one_sentence(reader, rendered_face_clip):
