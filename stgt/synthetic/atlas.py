@@ -142,11 +142,11 @@ def _rasterise(uv: np.ndarray, corners: np.ndarray, extra: np.ndarray) -> tuple[
         weights = np.clip(weights[inside], 0, 1)
         weights /= weights.sum(axis=-1, keepdims=True)
         rows, columns = ys[inside], xs[inside] % WIDTH
-        points = weights @ corner
+        points = np.einsum("kc,cd->kd", weights, corner)
         distance = np.linalg.norm(points - CENTRE, axis=-1)
         outer = distance > radius[rows, columns]
         rows, columns = rows[outer], columns[outer]
         place[rows, columns] = points[outer]
-        other[rows, columns] = weights[outer] @ values
+        other[rows, columns] = np.einsum("kc,cd->kd", weights[outer], values)
         radius[rows, columns] = distance[outer]
     return place, radius > 0, other

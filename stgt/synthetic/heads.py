@@ -118,6 +118,18 @@ def macro_weights(identity: Identity, labels: list[str]) -> np.ndarray:
     return np.array([np.prod([share[word] for word in label.split("-")]) for label in labels], dtype=np.float32)
 
 
+def weigh(weights: np.ndarray, arrays: np.ndarray) -> np.ndarray:
+    """Sum over k of ``weights (K,)`` times ``arrays (K, ...)``, to the same last bit wherever the arrays lie in memory.
+
+    A matrix product is not: its libraries choose their order of summation by alignment and threads, and a pixel that
+    lies on the edge between two values then differs from run to run.
+    """
+    total = np.zeros(arrays.shape[1:], dtype=np.float32)
+    for index in np.flatnonzero(weights):
+        total += weights[index] * arrays[index]
+    return total
+
+
 _GAINS = np.array(
     [ACTION_GAIN.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ACTIONS], dtype=np.float32
 )
@@ -135,9 +147,9 @@ class Head:
         self.data = data
         self.identity = identity
         weights = macro_weights(identity, data.macro_labels)
-        rest = data.template + np.tensordot(weights, data.macro, axes=1)
+        rest = data.template + weigh(weights, data.macro)
         ends = np.maximum(np.stack([-identity.local, identity.local], axis=1), 0)  # (L, 2)
-        rest += np.tensordot(ends, data.local.astype(np.float32), axes=2)
+        rest += weigh(ends.reshape(-1), data.local.reshape(-1, *rest.shape).astype(np.float32))
         # The eyes stay where the camera and the head's turning point expect them.
         eyes = np.concatenate([data.triangles["left_eye"].ravel(), data.triangles["right_eye"].ravel()])
         template_eyes = data.template[eyes].mean(axis=0)
@@ -150,9 +162,7 @@ class Head:
 
     def displacement(self, actions: np.ndarray) -> np.ndarray:
         """How far action weights ``(52,)`` move the vertices: ``(N, 3)`` metres."""
-        flat = self.data.actions.reshape(len(ACTIONS), -1)
-        active = np.flatnonzero(actions)
-        return ((np.asarray(actions, dtype=np.float32) * _GAINS)[active] @ flat[active]).reshape(-1, 3)
+        return weigh(np.asarray(actions, dtype=np.float32) * _GAINS, self.data.actions)
 
     def shape(self, actions: np.ndarray) -> np.ndarray:
         """Vertices ``(N, 3)`` in metres for action weights ``(52,)`` in 0..1."""

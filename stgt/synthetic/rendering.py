@@ -4,7 +4,7 @@ import numpy as np
 
 from stgt.synthetic.appearance import Appearance, Look
 from stgt.synthetic.hair import curtain
-from stgt.synthetic.heads import Head
+from stgt.synthetic.heads import Head, weigh
 from stgt.synthetic.mesh import Part, compact, rotation_matrix, smooth_normals, turning_share
 from stgt.synthetic.offscreen import OffscreenWindow
 from stgt.synthetic.scenes import Scene
@@ -137,7 +137,8 @@ class FaceRenderer:
         points = self._rest.copy()
         points[: len(self._head.rest)] += self._head.displacement(weights)
         turn = rotation_matrix(rotation)
-        points += ((points - NECK) @ turn.T + NECK - points) * self._turning
+        turned = np.einsum("ij,nj->ni", turn, points - NECK) + NECK
+        points += (turned - points) * self._turning
         normals = smooth_normals(points, self._triangles)
         points += np.asarray(translation, np.float32)
         self._press_folds(weights)
@@ -159,7 +160,8 @@ class FaceRenderer:
         return np.clip(rgb + 0.5, 0, 255).astype(np.uint8)
 
     def _press_folds(self, weights: np.ndarray) -> None:
-        shade = 1 - np.clip(self._drivers @ weights, 0, 1) @ self._folds
+        depth = np.clip((self._drivers * weights).sum(axis=1), 0, 1)
+        shade = 1 - weigh(depth, self._folds)
         self._face.repaint(self._folded, np.clip(self._folded_skin * shade[:, None], 0, 255))
 
     def _aim(self, scene: Scene) -> None:
@@ -232,7 +234,7 @@ def _automatic_exposure(picture: np.ndarray, brightness: float) -> float:
     """The gain with which a camera would bring the face towards ``brightness``; dark skin stays darker."""
     height, width = picture.shape[:2]
     centre = picture[height // 3 : 3 * height // 4, width // 3 : 2 * width // 3]
-    luminance = centre[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    luminance = 0.299 * centre[..., 0] + 0.587 * centre[..., 1] + 0.114 * centre[..., 2]
     covered = centre[..., 3] > 128
     mean = float(luminance[covered].mean()) if covered.any() else brightness
     return float(np.clip((brightness / max(mean, 1.0)) ** 0.7, 0.6, 2.2))

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from stgt.errors import DatasetError, StgtError
-from stgt.files import atomic_path, read_json, write_json, write_text
+from stgt.faces.tracks import load_tensors, save_tensors
+from stgt.files import read_json, write_json, write_text
 from stgt.synthetic.anny_data import ACTIONS, HeadData, load_head_data
 from stgt.synthetic.appearance import Appearance, make_appearance
 from stgt.synthetic.expressions import LABELS, sample_expression
@@ -34,6 +35,7 @@ from stgt.synthetic.scenes import sample_scene
 #: Grows with every change of what a seed gives, so that clips of two generators are never mixed in one folder.
 GENERATOR_VERSION = 1
 
+CURVE_FORMAT, CURVE_VERSION = "stgt.actions", 1
 CLIPS_PER_JOB = 4
 
 
@@ -167,35 +169,18 @@ def _write_clips(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> 
 
 def save_curve(curve: ActionCurve, path: Path) -> None:
     """Write the true course of a clip: ``weights``, ``rotation``, ``translation`` and ``times`` as in `ActionCurve`."""
-    from safetensors.numpy import save_file
-
-    tensors = {
-        "weights": curve.weights,
-        "rotation": curve.rotation,
-        "translation": curve.translation,
-        "times": curve.times,
-    }
-    about = {"format": "stgt.actions/1", "label": curve.label, "apex": str(curve.apex), "actions": ",".join(ACTIONS)}
-    with atomic_path(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary, about)
+    tensors = {name: getattr(curve, name) for name in ("times", "weights", "rotation", "translation")}
+    about = {"label": curve.label, "apex": str(curve.apex), "actions": ",".join(ACTIONS)}
+    save_tensors(path, tensors, CURVE_FORMAT, CURVE_VERSION, about)
 
 
 def load_curve(path: Path) -> ActionCurve:
     """Read what ``save_curve`` wrote.
 
     Raises:
-        DatasetError: the file is missing, damaged or of another format.
+        CheckpointError: the file is missing, damaged, or of another format.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-            if about.get("format") != "stgt.actions/1":
-                raise DatasetError(f"{path}: not a file of facial actions (format {about.get('format')!r})")
-            tensors = {name: file.get_tensor(name) for name in ("times", "weights", "rotation", "translation")}
-    except (OSError, SafetensorError) as error:
-        raise DatasetError(f"{path}: cannot be read as facial actions ({error})") from error
+    tensors, about = load_tensors(path, CURVE_FORMAT, CURVE_VERSION, "the true actions of a clip", "stgt synthesize")
     return ActionCurve(label=about["label"], apex=int(about["apex"]), **tensors)
 
 
