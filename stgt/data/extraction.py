@@ -6,6 +6,9 @@ import json
 import logging
 import os
 import re
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -124,6 +127,22 @@ def extract_clip(job: Job) -> Outcome:
     return Outcome(job.entry.folder, job.weight, len(track), warnings=warnings.texts)
 
 
+def begin_worker() -> None:
+    """What a preparation process does first: leave Ctrl-C to its parent, and make sure to end when the parent does.
+
+    A run that is killed must not leave processes behind that hold MediaPipe in memory.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @contextlib.contextmanager
 def system_errors(folder: Path) -> Iterator[None]:
     """Let a full disk be the OSError that it is: safetensors wraps it in an error of its own."""
@@ -170,16 +189,15 @@ def content_key(clip: Clip, version: str) -> str:
     digest = hashlib.blake2b(digest_size=20)
     settings = {key: asdict(clip)[key] for key in ("start_s", "end_s", "frame_rate")}
     digest.update(json.dumps([version, settings], sort_keys=True).encode())
-    if clip.source.is_dir():
-        for image in image_files(clip.source):
-            digest.update(f"\0{image.name}\0{image.stat().st_size}\0".encode())
-            digest.update(image.read_bytes())
-    elif clip.source.is_file():
-        digest.update(f"\0{clip.source.stat().st_size}\0".encode())
-        hash_file(clip.source, digest)
-    else:
-        # Nothing to hash: extraction will say what is wrong, under a name of its own.
-        digest.update(str(clip.source).encode())
+    try:
+        files = image_files(clip.source) if clip.source.is_dir() else [clip.source]
+        for file in files:
+            name = file.name if clip.source.is_dir() else ""
+            digest.update(f"\0{name}\0{file.stat().st_size}\0".encode())
+            hash_file(file, digest)
+    except OSError:
+        # Missing, or not ours to read: extraction will say so, under a name that no content has.
+        digest.update(f"\0unreadable\0{clip.source}".encode())
     return digest.hexdigest()
 
 

@@ -233,8 +233,14 @@ def rows_of_table(
         elif path is None:
             notes.add(f"named in {table.name}, but not there", filled(layout.clips, {**places, **row}))
         else:
-            name = row.get("clip", "")
-            yield path, {"clip_id": name.removesuffix(path.suffix) if path.is_file() else name, **row}
+            yield path, {"clip_id": row_name(row, path), **row}
+
+
+def row_name(row: Mapping[str, str], path: Path) -> str:
+    """The clip id of a table's row that has no column of that name: its clip, and where it starts in a longer video."""
+    name = row.get("clip") or path.name
+    name = name.removesuffix(path.suffix) if path.is_file() else name
+    return f"{name}@{row['start_s']}" if row.get("start_s") else name
 
 
 class LabelFiles:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stgt.data.disk import image_files
-from stgt.data.extraction import CacheEntry, Job, Outcome, close_landmarker, content_key, extract_clip
+from stgt.data.extraction import CacheEntry, Job, Outcome, begin_worker, close_landmarker, content_key, extract_clip
 from stgt.data.layouts import Clip
 from stgt.errors import DatasetError, StgtError
 
@@ -256,10 +256,15 @@ def parallel(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
 
     # One process per core, so each computes with one thread.
     pool = Parallel(
-        n_jobs=workers, batch_size=1, return_as="generator_unordered", inner_max_num_threads=1, backend="loky"
+        n_jobs=workers,
+        batch_size=1,
+        return_as="generator_unordered",
+        backend="loky",
+        inner_max_num_threads=1,
+        initializer=begin_worker,
     )
     with interrupts_ignored():
-        return pool(delayed(in_worker)(job) for job in jobs)
+        return pool(delayed(extract_clip)(job) for job in jobs)
 
 
 def alone(job: Job) -> Outcome:
@@ -271,12 +276,6 @@ def alone(job: Job) -> Outcome:
     except TerminatedWorkerError:
         reason = f"{job.clip.source} brings the video decoder down; it is damaged, or there is too little memory"
         return Outcome(job.entry.folder, job.weight, failure=reason)
-
-
-def in_worker(job: Job) -> Outcome:
-    """``extract_clip`` in a process that leaves Ctrl-C to the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return extract_clip(job)
 
 
 @contextlib.contextmanager
@@ -296,7 +295,7 @@ def end_workers() -> None:
     """End joblib's processes at once: they would stay for minutes, each with MediaPipe in memory."""
     from joblib.externals.loky import get_reusable_executor
 
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
 def with_progress(outcomes: Iterator[Outcome], jobs: Sequence[Job], progress: bool) -> Iterator[Outcome]:

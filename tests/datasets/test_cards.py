@@ -170,6 +170,16 @@ def test_synthetic_follows_its_table(place, tmp_path):
     assert any("s2/fear_0" in note for note in listing.notes)
 
 
+def test_table_of_parts_of_a_video(place, tmp_path):
+    place("synthetic/labels.csv", "clip,subject,label,start_s,end_s\nday,s0,anger,1.5,3\nday,s0,fear,10,12.5\n")
+    place("synthetic/clips/day.mp4")
+    listing = load_card("synthetic").find_clips(tmp_path / "synthetic")
+    assert [(clip.clip_id, clip.label, clip.start_s, clip.end_s) for clip in listing.clips] == [
+        ("day@1.5", "anger", 1.5, 3.0),
+        ("day@10", "fear", 10.0, 12.5),
+    ]
+
+
 def test_table_without_a_column(place, tmp_path):
     place("synthetic/labels.csv", "name,subject,label\na,s0,anger\n")
     with pytest.raises(DatasetError, match="no column 'clip'"):

@@ -187,7 +187,7 @@ def command(folder: Path, cache: Path) -> subprocess.Popen:
 
 @pytest.fixture
 def interrupt(videos, tmp_path):
-    """Starts ``stgt prepare`` on the videos and sends it, and its processes, a signal after the first finished clip."""
+    """Starts ``stgt prepare`` on the videos and sends it a signal after the first finished clip."""
     folder, cache = tmp_path / "mine", tmp_path / "cache"
     (folder / "happy").mkdir(parents=True)
     for path in videos:
@@ -198,8 +198,12 @@ def interrupt(videos, tmp_path):
         limit = time.monotonic() + 120
         while not records(cache) and process.poll() is None and time.monotonic() < limit:
             time.sleep(0.02)
-        os.killpg(process.pid, how)
-        return process, process.communicate()[1]
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as a terminal does
+        else:
+            process.kill()
+        # This waits for all processes that hold the pipe: a worker that outlived its parent would be found here.
+        return process, process.communicate(timeout=120)[1]
 
     send.folder, send.cache = folder, cache
     return send
