@@ -10,7 +10,7 @@ from stgt.synthetic.heads import Identity, generator
 
 #: Skin from lightest to darkest (sRGB), spanning what photographs under neutral light show.
 SKIN_TONES = np.array(
-    [(244, 212, 190), (234, 192, 164), (220, 174, 142), (200, 150, 114), (170, 120, 88), (132, 90, 64), (96, 64, 48)],
+    [(243, 206, 180), (232, 188, 158), (219, 172, 139), (200, 150, 114), (170, 120, 88), (132, 90, 64), (96, 64, 48)],
     dtype=np.float32,
 )
 #: Where on that scale (0 to 1) people of each ancestry lie: mean and sd. In the order of ``anny_data.ANCESTRIES``.

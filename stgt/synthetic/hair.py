@@ -45,8 +45,8 @@ def sample_style(rng: np.random.Generator, age: float, gender: float) -> HairSty
         baldness=0.3 * bald if long else bald,
         thickness=float(rng.uniform(0.003, 0.012) if male and not long else rng.uniform(0.009, 0.018)),
         fringe=float(rng.uniform(0.012, 0.035) * (rng.random() < (0.15 if male else 0.35)) * (bald < 0.25)),
-        length=float(rng.uniform(0.07, 0.24) * long),
-        opening=float(rng.uniform(58, 100)),
+        length=float(rng.uniform(0.12, 0.24) * long),
+        opening=float(rng.uniform(60, 98)),
         wave=float(rng.uniform(0.001, 0.006)),
         phase=float(rng.uniform(0, 2 * np.pi)),
     )

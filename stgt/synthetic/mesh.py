@@ -11,12 +11,13 @@ class Part:
         vertices: ``(V,)`` ids into the points given to `update`.
         triangles: ``(F, 3)`` into those V.
         coordinates: ``(V, 2)`` texture coordinates.
-        picture: ``(H, W, 3)`` uint8 texture, row 0 at the bottom.
+        picture: ``(H, W, 3)`` texture, 0..255, row 0 at the bottom.
         gloss: strength of highlights, 0..1.
         power: sharpness of highlights.
+        closed: the mesh is only ever seen from outside, so that its far side need not be drawn.
     """
 
-    def __init__(self, renderer, vertices, triangles, coordinates, picture, gloss: float, power: float) -> None:  # noqa: ANN001
+    def __init__(self, renderer, vertices, triangles, coordinates, picture, gloss, power, closed) -> None:  # noqa: ANN001
         import vtk
         from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
 
@@ -56,6 +57,7 @@ class Part:
         self.look.SetDiffuse(1.0)
         self.look.SetSpecular(gloss)
         self.look.SetSpecularPower(power)
+        self.look.SetBackfaceCulling(closed)
         renderer.AddActor(self.actor)
 
     def update(self, points: np.ndarray, normals: np.ndarray) -> None:

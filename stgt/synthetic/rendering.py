@@ -67,31 +67,12 @@ class FaceRenderer:
         self._turning = np.concatenate([turning_share(data.template), np.maximum(0.35, turning_share(sheet))])
         self._eyes = [np.unique(data.triangles[name]) for name in ("left_eye", "right_eye")]
 
-        add = self._add_part
-        face, rest = _split_face(atlas.triangles, atlas.coordinates)
-        rows, columns = _window_texels(appearance.skin.shape)
-        skin, folds = appearance.skin[rows, columns], appearance.folds[:, rows, columns]
-        # Folds touch few texels: only those are repainted.
-        folds = folds.reshape(len(folds), -1)
-        self._folded = np.flatnonzero(np.abs(folds).max(axis=0) > 0.01)
-        self._folds = np.ascontiguousarray(folds[:, self._folded])
-        self._folded_skin = skin.reshape(-1, 3)[self._folded]
-        window_uv = _into_window(atlas.coordinates, appearance.skin.shape, rows, columns)
-        self._face = add(atlas.source, face, window_uv, skin.astype(np.uint8), look.gloss, 14)
-        add(atlas.source, rest, atlas.coordinates, appearance.skin.astype(np.uint8), 0.6 * look.gloss, 14)
-        torso, torso_triangles = compact(atlas.torso)
-        add(torso, torso_triangles, data.template[torso][:, :2] * 9, appearance.cloth, 0.0, 10)
-        for name in ("left_eye", "right_eye"):
-            vertices, triangles = compact(data.triangles[name])
-            points = data.template[vertices]
-            centre, radius = (points.min(axis=0) + points.max(axis=0)) / 2, np.ptp(points[:, 0]) / 2
-            add(vertices, triangles, 0.5 + 0.5 * (points[:, :2] - centre[:2]) / radius, appearance.eye, 0.25, 40)
-        for name, colour, gloss in _plain_parts(look):
-            vertices, triangles = compact(data.triangles[name])
-            plain = np.broadcast_to(colour.astype(np.uint8), (2, 2, 3))
-            add(vertices, triangles, np.full((len(vertices), 2), 0.5), plain, gloss, 25)
+        self._add_skin(head, appearance)
+        self._add_eyes(head, appearance)
+        self._add_plain_parts(head, look)
         if len(sheet):
-            add(np.arange(count, count + len(sheet)), sheet_triangles, sheet_uv, appearance.strands, 0.15, 12)
+            ids = np.arange(count, count + len(sheet))
+            self._add_part(ids, sheet_triangles, sheet_uv, appearance.strands, 0.15, 12)
         self._glints = [self._add_glint() for _ in self._eyes]
 
     def set_scene(self, scene: Scene) -> None:
@@ -146,7 +127,7 @@ class FaceRenderer:
             part.update(points, normals)
         self._place_glints(points)
 
-        picture = cv2.resize(self._window.draw(), self.image_size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        picture = cv2.resize(self._window.draw(), self.image_size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
         alpha = picture[..., 3:] / 255
         rgb = picture[..., :3] + self._scene.background * (1 - alpha)
         if self._gain is None:
@@ -183,9 +164,49 @@ class FaceRenderer:
         camera.SetViewAngle(float(np.degrees(2 * np.arctan(view_height / 2 / scene.distance))))
         camera.SetClippingRange(max(0.05, scene.distance - 0.4), scene.distance + 0.5)
 
-    def _add_part(self, vertices, triangles, coordinates, picture, gloss, power) -> Part:  # noqa: ANN001
+    def _add_skin(self, head: Head, appearance: Appearance) -> None:
+        """The face, whose texture changes with the folds; the rest of head and neck; the clothed torso."""
+        atlas, skin, gloss = head.data.atlas, appearance.skin, appearance.look.gloss
+        face, rest = _split_face(atlas.triangles, atlas.coordinates)
+        rows, columns = _window_texels(skin.shape)
+        window = skin[rows, columns]
+        # Folds touch few texels: only those are repainted.
+        folds = appearance.folds[:, rows, columns].reshape(len(appearance.folds), -1)
+        self._folded = np.flatnonzero(np.abs(folds).max(axis=0) > 0.01)
+        self._folds = np.ascontiguousarray(folds[:, self._folded])
+        self._folded_skin = window.reshape(-1, 3)[self._folded]
+        window_uv = _into_window(atlas.coordinates, skin.shape, rows, columns)
+        self._face = self._add_part(atlas.source, face, window_uv, window, gloss, 14, closed=True)
+        self._add_part(atlas.source, rest, atlas.coordinates, skin, 0.6 * gloss, 14, closed=True)
+        template = head.data.template
+        self._add_part(
+            np.arange(len(template)), atlas.torso, template[:, :2] * 9, appearance.cloth, 0.0, 10, closed=True
+        )
+
+    def _add_eyes(self, head: Head, appearance: Appearance) -> None:
+        template = head.data.template
+        uv = np.zeros((len(template), 2), np.float32)
+        for eye in self._eyes:
+            low, high = template[eye].min(axis=0), template[eye].max(axis=0)
+            uv[eye] = 0.5 + (template[eye] - (low + high) / 2)[:, :2] / (high - low)[0]
+        triangles = np.concatenate([head.data.triangles[name] for name in ("left_eye", "right_eye")])
+        self._add_part(np.arange(len(template)), triangles, uv, appearance.eye, 0.25, 40, closed=True)
+
+    def _add_plain_parts(self, head: Head, look: Look) -> None:
+        """Teeth, tongue and lashes: one mesh, and a texture of one texel per colour."""
+        colours = {"upper_teeth": TEETH_COLOUR, "lower_teeth": 0.85 * TEETH_COLOUR, "tongue": TONGUE_COLOUR}
+        for name, share in LASH_SHARES.items():
+            colours[name] = share * 0.3 * look.brows + (1 - share) * 0.75 * look.skin
+        uv = np.full((len(head.rest), 2), 0.5, np.float32)
+        for index, name in enumerate(colours):
+            uv[head.data.triangles[name].ravel(), 0] = (index + 0.5) / len(colours)
+        triangles = np.concatenate([head.data.triangles[name] for name in colours])
+        texture = np.array([list(colours.values())])
+        self._add_part(np.arange(len(head.rest)), triangles, uv, texture, 0.12, 25)
+
+    def _add_part(self, vertices, triangles, coordinates, picture, gloss, power, closed=False) -> Part:  # noqa: ANN001
         used, packed = compact(triangles)
-        part = Part(self._renderer, vertices[used], packed, coordinates[used], picture, gloss, power)
+        part = Part(self._renderer, vertices[used], packed, coordinates[used], picture, gloss, power, closed)
         self._parts.append(part)
         return part
 
@@ -216,18 +237,6 @@ class FaceRenderer:
             actor.SetPosition(*(centre + half * (np.ptp(ball[:, 0]) / 2 * 1.03)))
             pitch, yaw = np.degrees([np.arcsin(half[1]), np.arctan2(half[0], half[2])])
             actor.SetOrientation(-pitch, yaw, 0)
-
-
-def _plain_parts(look: Look) -> list[tuple[str, np.ndarray, float]]:
-    """Parts of one colour: name, colour, gloss."""
-    parts = [
-        ("upper_teeth", TEETH_COLOUR, 0.2),
-        ("lower_teeth", 0.85 * TEETH_COLOUR, 0.2),
-        ("tongue", TONGUE_COLOUR, 0.2),
-    ]
-    for name, share in LASH_SHARES.items():
-        parts.append((name, share * 0.3 * look.brows + (1 - share) * 0.75 * look.skin, 0.0))
-    return parts
 
 
 def _automatic_exposure(picture: np.ndarray, brightness: float) -> float:
