@@ -75,7 +75,7 @@ def animate(
         weights += calm * rng.uniform(low, high) * _bump(rng, times, duration)[:, None] * vector
 
     _look(rng, weights, times, duration)
-    _blink(rng, weights, times, duration)
+    _blink(rng, weights, times, duration, times[apex] if len(units) else None)
     rotation, translation = _move_head(rng, times)
     return ActionCurve(
         label=label,
@@ -130,11 +130,18 @@ def _look(rng: np.random.Generator, weights: np.ndarray, times: np.ndarray, dura
         weights[:, ACTIONS.index(name)] += np.maximum(amount, 0)
 
 
-def _blink(rng: np.random.Generator, weights: np.ndarray, times: np.ndarray, duration: float) -> None:
-    """Blinks close both eyes; what widens or narrows the eyes gives way while they are closed."""
+def _blink(
+    rng: np.random.Generator, weights: np.ndarray, times: np.ndarray, duration: float, apex_s: float | None
+) -> None:
+    """Blinks close both eyes; what widens or narrows the eyes gives way while they are closed.
+
+    People blink before and after an expression's apex rather than at it.
+    """
     closed = np.zeros(len(times))
     for moment in rng.uniform(0, duration, rng.poisson(BLINKS_PER_S * duration)):
         length = rng.uniform(*BLINK_S)
+        if apex_s is not None and abs(moment - apex_s) < length:
+            continue
         # The lid falls twice as fast as it rises.
         phase = np.where(times < moment, (times - moment) / (length / 3), (times - moment) / (2 * length / 3))
         closed = np.maximum(closed, rng.uniform(0.85, 1.0) * np.clip(1 - phase**2, 0, 1))

@@ -178,10 +178,8 @@ class FaceRenderer:
         window_uv = _into_window(atlas.coordinates, skin.shape, rows, columns)
         self._face = self._add_part(atlas.source, face, window_uv, window, gloss, 14, closed=True)
         self._add_part(atlas.source, rest, atlas.coordinates, skin, 0.6 * gloss, 14, closed=True)
-        template = head.data.template
-        self._add_part(
-            np.arange(len(template)), atlas.torso, template[:, :2] * 9, appearance.cloth, 0.0, 10, closed=True
-        )
+        cloth_uv = 9 * head.data.template[:, :2]
+        self._add_part(np.arange(len(cloth_uv)), atlas.torso, cloth_uv, appearance.cloth, 0.0, 10, closed=True)
 
     def _add_eyes(self, head: Head, appearance: Appearance) -> None:
         template = head.data.template
