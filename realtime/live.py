@@ -91,10 +91,6 @@ def open_program(config: LiveConfig, stack: contextlib.ExitStack) -> "Program":
 
     source = stack.enter_context(open_live_source(config.source, config.frame_rate))
     reader = ExpressionReader(config.checkpoint, config.device)
-    if reader.device.type == "cpu":
-        import torch
-
-        torch.set_num_threads(1)  # the other cores have the landmarks and the pictures to do
     overlay = writer = screen = None
     if config.record or not config.headless:
         from .overlay import Overlay

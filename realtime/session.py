@@ -224,7 +224,8 @@ class LiveSession:
             yield _Tracked(frame, landmarks, crop)
 
     def _predict(self) -> Prediction:
-        return self.reader.predict_windows(self.window.track(), self.window.crops(), [self.window.start_s])[0]
+        with one_torch_thread():
+            return self.reader.predict_windows(self.window.track(), self.window.crops(), [self.window.start_s])[0]
 
     def _warm_up(self) -> None:
         """Let both networks run once: their first time is slow, and MediaPipe's is noisy."""
@@ -243,6 +244,23 @@ class LiveSession:
     def _close_source(self) -> None:
         if self._source_is_free:
             self.source.close()
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep torch on one core in the block.
+
+    The others find landmarks meanwhile. With more threads each waits actively for its share of the work, and takes from
+    the landmarks what it cannot use for a single small window.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Schedule:
