@@ -3,8 +3,10 @@
 import pytest
 
 from stgt.config import TrainConfig
+from stgt.data import disk
 from stgt.data.cards import DatasetCard, list_cards, load_card
 from stgt.errors import DatasetError
+from stgt.faces import video
 
 MINIMAL_CARD = """
 title = "Mine"
@@ -290,6 +292,11 @@ def test_faults_in_a_card_are_named(place, old, new, sentence):
     with pytest.raises(DatasetError, match=sentence) as caught:
         load_card(str(path))
     assert "mine.toml" in str(caught.value)
+
+
+def test_media_are_those_that_can_be_read():
+    assert disk.VIDEO_SUFFIXES == video.VIDEO_SUFFIXES
+    assert disk.IMAGE_SUFFIXES == video.IMAGE_SUFFIXES
 
 
 def test_unknown_card():
