@@ -69,10 +69,10 @@ class NodeLayout:
         return Data(edge_index=edge_index, pos=torch.from_numpy(self.reference), num_nodes=len(self))
 
     def adjacency(self) -> "torch.Tensor":
-        """(V, V) float32 ``D^-1/2 (A + I) D^-1/2``, the operator of a GCN (Kipf & Welling, ICLR 2017, arXiv 1609.02907).
+        """(V, V) float32 ``D^-1/2 (A + I) D^-1/2``, the operator of a GCN (Kipf & Welling, arXiv 1609.02907).
 
-        What torch_geometric's ``gcn_norm`` gives for ``graph()`` (a test holds them equal), without the seconds that its
-        import costs every start of the live program.
+        What torch_geometric's ``gcn_norm`` gives for ``graph()`` (a test holds them equal), without the seconds that
+        its import costs every start of the live program.
         """
         import torch
 

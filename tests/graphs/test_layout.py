@@ -71,6 +71,14 @@ def test_bones_are_edges_of_one_tree(layout):
     assert (reached == layout.root).all()
 
 
+def test_adjacency_is_what_torch_geometric_gives(layout):
+    from torch_geometric.nn.conv.gcn_conv import gcn_norm
+    from torch_geometric.utils import to_dense_adj
+
+    edge_index, weight = gcn_norm(layout.graph().edge_index, num_nodes=len(layout))
+    assert torch.allclose(layout.adjacency(), to_dense_adj(edge_index, edge_attr=weight)[0], atol=1e-6)
+
+
 def test_adjacency_is_the_symmetric_normalisation_with_self_loops(layout):
     size = len(layout)
     plain = np.eye(size)
@@ -79,14 +87,6 @@ def test_adjacency_is_the_symmetric_normalisation_with_self_loops(layout):
     adjacency = layout.adjacency()
     assert adjacency.dtype == torch.float32
     assert np.allclose(adjacency.numpy(), plain / np.sqrt(np.outer(degree, degree)), atol=1e-6)
-
-
-def test_adjacency_is_what_torch_geometric_gives(layout):
-    from torch_geometric.nn.conv.gcn_conv import gcn_norm
-    from torch_geometric.utils import to_dense_adj
-
-    edge_index, weight = gcn_norm(layout.graph().edge_index, num_nodes=len(layout))
-    assert torch.allclose(layout.adjacency(), to_dense_adj(edge_index, edge_attr=weight)[0], atol=1e-6)
     graph = layout.graph()
     assert graph.num_nodes == size
     assert graph.num_edges == 2 * len(layout.edges)
