@@ -81,7 +81,9 @@ def similarity_transforms(
     return scale, rotation, shift
 
 
-def align_faces(points: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+def align_faces(
+    points: NDArray[np.floating], valid: NDArray[np.bool_], kept: NDArray[np.integer] | slice = slice(None)
+) -> NDArray[np.float32]:
     """Remove head position, distance and rotation from every frame; what is left is expression and shape.
 
     Each frame is brought onto the reference face by the similarity transform that fits best at the stable landmarks
@@ -91,9 +93,10 @@ def align_faces(points: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArr
     Args:
         points: (T, 478, 3) in image pixels, z on the scale of x.
         valid: (T,) which frames hold a face.
+        kept: which landmarks to return; all of them by default.
 
     Returns:
-        (T, 478, 3) in inter-ocular units; zeros where invalid.
+        (T, 478, 3), or fewer landmarks, in inter-ocular units; zeros where invalid.
 
     Raises:
         StgtError: another shape than the one above.
@@ -104,11 +107,11 @@ def align_faces(points: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArr
             f"align_faces takes points of shape (T, {MESH_POINTS}, 3) and valid of shape (T,), "
             f"not {points.shape} and {valid.shape}"
         )
-    aligned = np.zeros(points.shape, np.float32)
+    aligned = np.zeros(points[:, kept].shape, np.float32)
     if valid.any():
         face = load_reference_face()
         # Pixels far from the origin would cost float32 digits: the products below are of small centred numbers.
         tracked = points[valid].astype(np.float64)
         scale, rotation, shift = similarity_transforms(tracked[:, face.stable], face.points[face.stable])
-        aligned[valid] = tracked @ (scale[:, None, None] * rotation).swapaxes(1, 2) + shift[:, None]
+        aligned[valid] = tracked[:, kept] @ (scale[:, None, None] * rotation).swapaxes(1, 2) + shift[:, None]
     return aligned

@@ -19,7 +19,7 @@ BONE_SCALE = np.array((0.02, 0.02, 0.015), np.float32)  # inter-ocular units
 
 def aligned_nodes(points: NDArray[np.floating], valid: NDArray[np.bool_], layout: NodeLayout) -> NDArray[np.float32]:
     """(T, 478, 3) in image pixels -> (T, V, 3), the layout's nodes on the aligned faces; see ``align_faces``."""
-    return align_faces(points, valid)[:, layout.landmarks]
+    return align_faces(points, valid, layout.landmarks)
 
 
 def geometry_stream(
