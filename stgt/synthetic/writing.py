@@ -118,6 +118,7 @@ def synthesize(config: SynthesisConfig, progress: Callable[[int, int], None] | N
         if progress:
             progress(done, len(wanted))
     write_text(folder / "labels.csv", _label_table(config, wanted))
+    _sweep(folder)
     return SynthesisResult(folder, len(wanted), len(missing))
 
 
@@ -182,6 +183,13 @@ def load_curve(path: Path) -> ActionCurve:
     """
     tensors, about = load_tensors(path, CURVE_FORMAT, CURVE_VERSION, "the true actions of a clip", "stgt synthesize")
     return ActionCurve(label=about["label"], apex=int(about["apex"]), **tensors)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove half-written files that killed processes left behind."""
+    for part in ("clips", "actions"):
+        for path in (folder / part).glob("*/.*"):
+            path.unlink(missing_ok=True)
 
 
 def _claim(folder: Path, config: SynthesisConfig) -> None:

@@ -98,6 +98,7 @@ def test_a_killed_run_goes_on_to_the_same_result(made, tmp_path):
     process.wait()
     synthesize(SynthesisConfig(out=str(tmp_path / "killed"), workers=1, **SMALL))
     assert contents(tmp_path / "killed") == contents(made)
+    assert not list((tmp_path / "killed").glob("*/*/.*"))
 
 
 @pytest.mark.parametrize(
