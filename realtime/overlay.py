@@ -59,9 +59,9 @@ class Overlay:
             scale = np.array(self._picture_size) / live.rgb.shape[1::-1]
             picture = draw_mesh(picture, live.landmarks.points[:, :2] * scale)
         self._write_status(picture, live)
-        panel = self._panel.draw(live.timestamp_s, np.array(self._times), np.array(self._probabilities))
-        if live.state is LiveState.WARMING_UP:
-            panel = self._retitled(panel, live.state.value)
+        panel = self._panel.draw(
+            live.timestamp_s, np.array(self._times), np.array(self._probabilities), absent=live.state.value
+        )
         return np.hstack([picture, panel])
 
     def _remember(self, live: LiveFrame) -> None:
@@ -98,16 +98,6 @@ class Overlay:
         corner = picture[margin : margin + len(self._badge), margin : margin + self._badge.shape[1]]
         badge = self._badge[: corner.shape[0], : corner.shape[1]]  # a very narrow picture cuts it
         corner[...] = cv2.addWeighted(badge, 0.8, corner, 0.2, 0.0)
-
-    def _retitled(self, panel: np.ndarray, title: str) -> np.ndarray:
-        """The panel with another title: it takes unknown probabilities for an absent face."""
-        scale = self._panel.scale
-        image = Image.fromarray(panel)
-        pen = ImageDraw.Draw(image)
-        pen.rectangle((0, 0, panel.shape[1], round(_TITLE_HEIGHT * scale)), tuple(panel[0, 0].tolist()))
-        font = self._font.font_variant(size=round(25 * scale))
-        pen.text((round(18 * scale), round(60 * scale)), title, _MUTED, font, anchor="ls")
-        return np.asarray(image)
 
     def _make_badge(self, text: str) -> np.ndarray:
         pad = round(7 * self._panel.scale)

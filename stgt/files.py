@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +28,18 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
+    except Exception as error:
+        raise_if_system_error(error, path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def raise_if_system_error(error: Exception, path: Path) -> None:
+    """Raise the OSError behind ``error``: safetensors wraps a full disk in an error of its own, the code in its text."""
+    code = re.search(r"\(os error (\d+)\)", str(error))
+    if code and not isinstance(error, OSError):
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -1,18 +1,15 @@
 """One clip into the cache: what a preparation process does. Imports little, because every such process pays for it."""
 
-import contextlib
 import hashlib
 import importlib
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import threading
 import time
 import types
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -115,9 +112,8 @@ def extract_clip(job: Job) -> Outcome:
         except Exception as error:
             reason = f"{clip.source}: {type(error).__name__}: {error}"
             return Outcome(job.entry.folder, job.weight, failure=reason, warnings=warnings.texts)
-    with system_errors(job.entry.folder):
-        crops.save(job.entry.crops)
-        track.save(job.entry.track)
+    crops.save(job.entry.crops)
+    track.save(job.entry.track)
     record = {
         "clip": clip.clip_id,
         "source": str(clip.source),
@@ -161,20 +157,6 @@ def postpone_plotting() -> None:
     if "matplotlib" not in sys.modules:
         sys.modules["matplotlib"] = package = Postponed("matplotlib")
         sys.modules["matplotlib.pyplot"] = package.pyplot = Postponed("matplotlib.pyplot")
-
-
-@contextlib.contextmanager
-def system_errors(folder: Path) -> Iterator[None]:
-    """Let a full disk be the OSError that it is: safetensors wraps it in an error of its own."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except SafetensorError as error:
-        code = re.search(r"\(os error (\d+)\)", str(error))
-        if code is None:
-            raise
-        raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from None
 
 
 @cache

@@ -40,13 +40,14 @@ class Panel:
         self._top = self._px(104)
         self._row = (height - self._top - self._px(34)) / max(len(self.labels), 1)
 
-    def draw(self, time_s: float, times: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    def draw(self, time_s: float, times: np.ndarray, probabilities: np.ndarray, absent: str = "no face") -> np.ndarray:
         """The panel at one moment.
 
         Args:
             time_s: now, in seconds; the right edge of the curves.
             times: (N,) s, ascending; those within the last ``HISTORY_S`` are shown.
             probabilities: (N, K); NaN rows where there is no face. The last row is what is said now.
+            absent: what is said where the last row is NaN.
 
         Returns:
             (height, width, 3) uint8 RGB.
@@ -60,7 +61,7 @@ class Panel:
             self._curve(picture, index, time_s, times, probabilities[:, index], index == leader)
         if leader is not None:
             self._confidence_bar(picture, _COLOURS[leader % len(_COLOURS)], float(now[leader]))
-        return self._write(picture, time_s, now, leader)
+        return self._write(picture, time_s, now, absent if leader is None else self.labels[leader], leader)
 
     def _curve(
         self, picture: np.ndarray, index: int, time_s: float, times: np.ndarray, values: np.ndarray, leads: bool
@@ -89,14 +90,13 @@ class Panel:
         cv2.rectangle(picture, (self._left, top), (self._right - 1, bottom), _LINE, -1)
         cv2.rectangle(picture, (self._left, top), (max(end - 1, self._left), bottom), colour, -1)
 
-    def _write(self, picture: np.ndarray, time_s: float, now: np.ndarray, leader: int | None) -> np.ndarray:
+    def _write(self, picture: np.ndarray, time_s: float, now: np.ndarray, title: str, leader: int | None) -> np.ndarray:
         """All text at once: each change between arrays and PIL copies the picture."""
         from PIL import Image, ImageDraw
 
         image = Image.fromarray(picture)
         pen = ImageDraw.Draw(image)
         large, small, tiny = (_font(self._px(size)) for size in (25, 13, 11))
-        title = "no face" if leader is None else self.labels[leader]
         pen.text((self._left, self._px(60)), title, _MUTED if leader is None else _INK, large, anchor="ls")
         if leader is not None:
             pen.text((self._right, self._px(60)), f"{100 * now[leader]:.0f} %", _INK, large, anchor="rs")
