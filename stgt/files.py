@@ -36,7 +36,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 def raise_if_system_error(error: Exception, path: Path) -> None:
-    """Raise the OSError behind ``error``: safetensors wraps a full disk in an error of its own, the code in its text."""
+    """Raise the OSError behind ``error``: safetensors wraps a full disk in an error of its own."""
     code = re.search(r"\(os error (\d+)\)", str(error))
     if code and not isinstance(error, OSError):
         raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error

@@ -5,6 +5,8 @@ Tensors are channels last: (B, T, V, C) for B windows, T frames, V nodes, C chan
 Masks are (B, T) bool, true where a frame is valid. Every frame has all its nodes or none, so only time is ever masked.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -76,6 +78,35 @@ def stride_mask(mask: Tensor, stride: int) -> Tensor:
         return mask
     padded = F.pad(mask, (0, -mask.shape[1] % stride))
     return padded.unflatten(1, (-1, stride)).any(dim=2)
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation (Ioffe & Szegedy, arXiv 1502.03167) whose statistics are of the valid frames alone.
+
+    Expressions are small beside what all faces share; dividing by what varies in the training clips is what lets a
+    model learn from few of them. Evaluation uses running statistics, so a window never depends on its batch.
+
+    Args:
+        channels: C.
+
+    Shape: (B, T, C), (B, T) -> (B, T, C); zeros where invalid.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """See the class for the shapes."""
+        if not self.training:
+            return self.norm(x.flatten(0, 1)).view_as(x) * mask[..., None]
+        rows = x[mask]
+        if len(rows) < 2:  # nothing to take a variance of
+            norm = self.norm
+            normal = F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        else:
+            normal = self.norm(rows)
+        return torch.zeros_like(x, dtype=normal.dtype).masked_scatter(mask[..., None], normal)
 
 
 class DropChannels(nn.Module):
@@ -208,3 +239,47 @@ class AttentionPool(nn.Module):
         value = self.value(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (N, heads, L, width / heads)
         pooled = (weights[:, :, None] @ value).flatten(1)
         return pooled, weights.mean(dim=1)
+
+
+class RegionAttentionPool(nn.Module):
+    """Nodes -> one vector: attention within every region of the face, and over the regions.
+
+    A mean over all nodes would drown a frown in the sixty nodes that do not move; here every region keeps channels of
+    its own. In each region, each head weighs the nodes by a softmax of ``score(x) + bias``, where the bias is learned
+    for every node; a gate, a softmax over regions and heads of their weighted mean gate scores, says which of them
+    count.
+
+    Args:
+        width: C, channels of a node.
+        out_channels: D, channels of the result.
+        regions: node numbers of each region; every node is in exactly one.
+        heads: sets of weights per region.
+
+    Shape: (N, V, C) -> pooled (N, D), weights (N, V), which sum to 1: the share of each node in its region's weights
+    times the gate of the region.
+    """
+
+    def __init__(self, width: int, out_channels: int, regions: Sequence[Sequence[int]], heads: int) -> None:
+        super().__init__()
+        nodes = sum(len(region) for region in regions)
+        self.parts = len(regions) * heads
+        outside = torch.full((self.parts, nodes), True)
+        for part in range(self.parts):
+            outside[part, torch.as_tensor(regions[part // heads])] = False
+        self.register_buffer("outside", outside, persistent=False)
+        self.norm = nn.LayerNorm(width)
+        self.score = nn.Linear(width, self.parts)
+        # Far enough from zero that the heads of a region begin with different nodes.
+        self.bias = nn.Parameter(torch.randn(self.parts, nodes))
+        self.gate = nn.Linear(width, self.parts)
+        self.out = nn.Linear(self.parts * width, out_channels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class for the shapes."""
+        x = self.norm(x)
+        scores = self.score(x).transpose(1, 2) + self.bias  # (N, parts, V)
+        weights = scores.masked_fill(self.outside, torch.finfo(scores.dtype).min).softmax(dim=-1)
+        gate = (weights * self.gate(x).transpose(1, 2)).sum(dim=-1).softmax(dim=-1)  # (N, parts)
+        # Times the number of parts: where all count alike, the gate changes nothing.
+        pooled = (weights @ x) * (gate * self.parts)[..., None]  # (N, parts, C)
+        return self.out(pooled.flatten(1)), (weights * gate[..., None]).sum(dim=1)

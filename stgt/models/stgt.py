@@ -12,18 +12,31 @@ from stgt.config import ModelConfig, WindowConfig
 from stgt.errors import StgtError
 from stgt.graphs.geometry import GEOMETRY_CHANNELS
 from stgt.models.appearance import FrameEncoder, GatedFusion, PatchEmbedding, modality_keep
-from stgt.models.blocks import AttentionPool, SpatioTemporalBlock, TransformerLayer, stride_mask
+from stgt.models.blocks import (
+    AttentionPool,
+    MaskedBatchNorm,
+    RegionAttentionPool,
+    SpatioTemporalBlock,
+    TransformerLayer,
+    stride_mask,
+)
 from stgt.models.registry import Attention, ExpressionModel, register_model
 
 #: A step of the temporal transformer covers this many frames.
 STRIDE = 4
 
 
+#: Probability that training hides where the nodes of a sample are, and leaves how they move.
+IDENTITY_DROPOUT = 0.5
+
+
 class GeometryStem(nn.Module):
     """Node features from the geometry stream.
 
-    To position, motion and bone it adds the position relative to its own mean over the window: what a face does, apart
-    from what it looks like. A learned vector per node says which node it is.
+    Where the nodes of a face are says more about whose face it is than about its expression. So position and bone are
+    also given relative to their mean over the window and to the first valid frame; all channels are normalised over the
+    training clips, node by node; and in training, half of the samples show nothing but what moves, so that a model
+    cannot learn the training subjects' faces by heart. A learned vector per node says which node it is.
 
     Args:
         nodes: V.
@@ -34,15 +47,24 @@ class GeometryStem(nn.Module):
 
     def __init__(self, nodes: int, width: int) -> None:
         super().__init__()
-        self.project = nn.Linear(GEOMETRY_CHANNELS + 3, width)
+        channels = GEOMETRY_CHANNELS + 2 * 6
+        self.norm = MaskedBatchNorm(nodes * channels)
+        self.project = nn.Linear(channels, width)
         self.node = nn.Parameter(torch.empty(nodes, width))
         nn.init.trunc_normal_(self.node, std=0.5)
 
     def forward(self, geometry: Tensor, mask: Tensor) -> Tensor:
         """See the class for the shapes."""
-        position = geometry[..., :3]
-        mean = position.sum(dim=1, keepdim=True) / mask.sum(dim=1).clamp(min=1)[:, None, None, None]
-        return self.project(torch.cat((geometry, position - mean), dim=-1)) + self.node
+        position, motion, bone = geometry.split(3, dim=-1)
+        shape = torch.cat((position, bone), dim=-1)
+        mean = shape.sum(dim=1, keepdim=True) / mask.sum(dim=1).clamp(min=1)[:, None, None, None]
+        first = shape[torch.arange(len(mask), device=mask.device), mask.int().argmax(dim=1)][:, None]
+        x = torch.cat((shape, motion, shape - mean, shape - first), dim=-1)
+        x = self.norm(x.flatten(2), mask).unflatten(2, (geometry.shape[2], -1))
+        if self.training:
+            hidden = torch.rand(len(x), device=x.device) < IDENTITY_DROPOUT
+            x = torch.cat((x[..., :6].masked_fill(hidden[:, None, None, None], 0), x[..., 6:]), dim=-1)
+        return self.project(x) + self.node
 
 
 @register_model("stgt")
@@ -52,11 +74,11 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
     The road of a window of T frames and V nodes, C = ``config.width``:
 
     ====================  ==============  ========================================================================
-    stem                  (T, V, C / 2)   position, motion, bone, and position relative to the window's mean
+    stem                  (T, V, C / 2)   position, motion, bone, and what they are relative to the window
     graph blocks          (T / 4, V, C)   graph convolution and temporal convolution; the first and the middle one
                                           halve the rate; patches join after the first
     spatial transformer   (T / 4, V, C)   what the edges miss
-    spatial attention     (T / 4, 2 C)    nodes -> a token per step
+    spatial attention     (T / 4, 2 C)    nodes -> regions -> a token per step
     temporal transformer  (T / 4, 2 C)    over the steps
     temporal attention    (2 C,)          steps -> the window; appearance frames join here
     ====================  ==============  ========================================================================
@@ -91,8 +113,9 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
             for index in range(config.blocks)
         )
         self.spatial_transformer = TransformerLayer(width, config.heads, config.dropout)
-        self.spatial_pool = AttentionPool(width, config.heads)
-        self.to_token = nn.Linear(width, token)
+        regions = list(self.layout.regions.values())
+        self.spatial_pool = RegionAttentionPool(width, token, regions, heads=max(1, config.heads // 2))
+        self.token_norm = MaskedBatchNorm(token)
         steps = -(-window.frames // STRIDE)
         self.step = nn.Parameter(torch.empty(steps, token))
         nn.init.trunc_normal_(self.step, std=0.02)
@@ -120,7 +143,7 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
         # Frames apart from each other: the spatial transformer and the pooling see one step at a time.
         x = self.spatial_transformer(x.flatten(0, 1))
         pooled, node_weights = self.spatial_pool(x)
-        tokens = self.to_token(pooled).unflatten(0, (batch, -1)) + self.step[: steps.shape[1]]
+        tokens = self.token_norm(pooled.unflatten(0, (batch, -1)), steps) + self.step[: steps.shape[1]]
         tokens = self.temporal_transformer(tokens, steps)
         features, step_weights = self.temporal_pool(tokens, steps)
         if frames is not None:
