@@ -40,11 +40,14 @@ def read_csv(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a CSV file with a header; a byte order mark and CRLF do no harm.
 
     Raises:
-        DatasetError: the file is missing or no UTF-8 text.
+        DatasetError: the file is missing, empty or no UTF-8 text.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file):
+            reader = csv.DictReader(file)
+            if not reader.fieldnames:
+                raise DatasetError(f"{path} is empty: it needs a header and a row per clip")
+            for row in reader:
                 yield {(key or "").strip(): (value or "").strip() for key, value in row.items() if key}
     except FileNotFoundError:
         raise DatasetError(f"{path} is not there") from None

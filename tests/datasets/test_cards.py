@@ -304,3 +304,10 @@ def test_unknown_card():
         load_card("cremad")
     with pytest.raises(DatasetError, match="there is no card"):
         load_card("nowhere.toml")
+
+
+def test_an_empty_label_file_is_named(tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "labels.csv").write_text("")
+    with pytest.raises(DatasetError, match=r"labels\.csv is empty"):
+        load_card("synthetic").find_clips(tmp_path)
