@@ -60,7 +60,7 @@ class Appearance:
     Attributes:
         look: what they were painted from.
         skin: ``(HEIGHT, WIDTH, 3)`` float32 0..255, in the layout of ``Atlas``.
-        folds: ``(K, HEIGHT, WIDTH)`` float32, see ``wrinkles.draw_folds``; deeper on older skin.
+        fold_depth: how deep folds go, 1 being those of ``wrinkles``; deeper on older skin.
         eye: ``(S, S, 3)`` uint8, the front half of an eyeball seen from the front.
         cloth: ``(S, S, 3)`` uint8, repeating.
         strands: ``(S, S, 3)`` uint8, long hair.
@@ -69,7 +69,7 @@ class Appearance:
 
     look: Look
     skin: np.ndarray
-    folds: np.ndarray
+    fold_depth: float
     eye: np.ndarray
     cloth: np.ndarray
     strands: np.ndarray
@@ -122,14 +122,13 @@ def sample_look(rng: np.random.Generator, identity: Identity) -> Look:
 def make_appearance(seed: int, subject: int, identity: Identity, data: HeadData) -> Appearance:
     """The appearance of a subject: the same for the same seed and index."""
     from stgt.synthetic import painting
-    from stgt.synthetic.wrinkles import draw_folds
 
     rng = generator(seed, "appearance", subject)
     look = sample_look(rng, identity)
     return Appearance(
         look=look,
         skin=painting.paint_skin(rng, look, data.atlas),
-        folds=draw_folds(data.atlas.place) * (0.75 + 0.45 * look.age_lines),
+        fold_depth=0.75 + 0.45 * look.age_lines,
         eye=painting.paint_eye(rng, look),
         cloth=painting.paint_cloth(rng, look),
         strands=painting.paint_strands(rng, look),

@@ -8,7 +8,7 @@ from stgt.synthetic.heads import Head, weigh
 from stgt.synthetic.mesh import Part, compact, rotation_matrix, smooth_normals, turning_share
 from stgt.synthetic.offscreen import OffscreenWindow
 from stgt.synthetic.scenes import Scene
-from stgt.synthetic.wrinkles import fold_drivers
+from stgt.synthetic.wrinkles import draw_folds, fold_drivers
 
 #: The picture is drawn this much larger and averaged down: smooth edges for a fraction of what multisampling costs.
 SUPERSAMPLING = 1.5
@@ -45,6 +45,7 @@ class FaceRenderer:
         self._glints: list = []
         self._head: Head | None = None
         self._drivers = fold_drivers()
+        self._folds: np.ndarray | None = None
 
     def set_head(self, head: Head, appearance: Appearance) -> None:
         """Draw this head from now on."""
@@ -141,7 +142,7 @@ class FaceRenderer:
         return np.clip(rgb + 0.5, 0, 255).astype(np.uint8)
 
     def _press_folds(self, weights: np.ndarray) -> None:
-        depth = np.clip((self._drivers * weights).sum(axis=1), 0, 1)
+        depth = self._fold_depth * np.clip((self._drivers * weights).sum(axis=1), 0, 1)
         shade = 1 - weigh(depth, self._folds)
         self._face.repaint(self._folded, np.clip(self._folded_skin * shade[:, None], 0, 255))
 
@@ -170,10 +171,13 @@ class FaceRenderer:
         face, rest = _split_face(atlas.triangles, atlas.coordinates)
         rows, columns = _window_texels(skin.shape)
         window = skin[rows, columns]
-        # Folds touch few texels: only those are repainted.
-        folds = appearance.folds[:, rows, columns].reshape(len(appearance.folds), -1)
-        self._folded = np.flatnonzero(np.abs(folds).max(axis=0) > 0.01)
-        self._folds = np.ascontiguousarray(folds[:, self._folded])
+        if self._folds is None:  # the same for all heads: they share the atlas
+            folds = draw_folds(atlas.place[rows, columns])
+            folds = folds.reshape(len(folds), -1)
+            # Folds touch few texels: only those are repainted.
+            self._folded = np.flatnonzero(np.abs(folds).max(axis=0) > 0.01)
+            self._folds = np.ascontiguousarray(folds[:, self._folded])
+        self._fold_depth = appearance.fold_depth
         self._folded_skin = window.reshape(-1, 3)[self._folded]
         window_uv = _into_window(atlas.coordinates, skin.shape, rows, columns)
         self._face = self._add_part(atlas.source, face, window_uv, window, gloss, 14, closed=True)

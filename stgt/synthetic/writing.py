@@ -44,14 +44,29 @@ QUALITY = 55.0  # of the video: at 60 twice the time and three times the bytes g
 class SynthesisConfig:
     """Which faces to make, and where."""
 
-    out: str = "data/synthetic"  # folder of the dataset
-    subjects: int = 30  # people
-    takes: int = 2  # clips of each person and expression
-    seed: int = 0  # fixes everything: the same seed gives the same clips
-    frames: int = 32  # per clip
-    frame_rate: float = 16.0  # Hz
-    size: int = 320  # pixels, width and height of the pictures
-    workers: int | None = None  # processes; none: all cores
+    out: str = "data/synthetic"
+    """Folder of the dataset."""
+
+    subjects: int = 30
+    """People; may be raised later."""
+
+    takes: int = 2
+    """Clips of each person and expression; may be raised later."""
+
+    seed: int = 0
+    """Fixes everything: the same seed gives the same clips."""
+
+    frames: int = 32
+    """Frames per clip."""
+
+    frame_rate: float = 16.0
+    """Hz."""
+
+    size: int = 320
+    """Width and height of the pictures, in pixels."""
+
+    workers: int | None = None
+    """Processes; none: one per core."""
 
     def __post_init__(self) -> None:
         for name, least in (("subjects", 1), ("takes", 1), ("seed", 0), ("frames", 2), ("size", 64)):
@@ -103,7 +118,6 @@ def synthesize(config: SynthesisConfig, progress: Callable[[int, int], None] | N
         DatasetError: the folder holds clips of other settings, or is a folder of something else.
     """
     folder = Path(config.out)
-    _claim(folder, config)
     wanted = [
         (subject, label, take) for subject in range(config.subjects) for take in range(config.takes) for label in LABELS
     ]
@@ -112,13 +126,15 @@ def synthesize(config: SynthesisConfig, progress: Callable[[int, int], None] | N
     if missing:
         OffscreenWindow((16, 16))  # a system that cannot draw says so before any process is started
         load_head_data()  # built once here, so that the processes only open it
+    _claim(folder, config)
     if progress:
         progress(done, len(wanted))
     for count in _in_parallel(config, missing):
         done += count
         if progress:
             progress(done, len(wanted))
-    write_text(folder / "labels.csv", _label_table(config, wanted))
+    if missing or not (folder / "labels.csv").is_file():
+        write_text(folder / "labels.csv", _label_table(config, wanted))
     _sweep(folder)
     return SynthesisResult(folder, len(wanted), len(missing))
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from stgt.errors import CheckpointError, DatasetError, StgtError
+from stgt.errors import CheckpointError, DatasetError, MissingExtraError, StgtError
 from stgt.faces.video import open_source
 from stgt.synthesize import main
 from stgt.synthetic.anny_data import ACTIONS
@@ -132,6 +132,13 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(DatasetError, match=r"not empty and has no synthesis\.json"):
         synthesize(SynthesisConfig(out=str(tmp_path)))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_without_the_extra_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vtk", None)
+    with pytest.raises(MissingExtraError, match=r"stgt synthesize needs packages .* 'stgt\[synthetic\]'"):
+        synthesize(SynthesisConfig(out=str(tmp_path / "none")))
+    assert not (tmp_path / "none").exists()
 
 
 def test_damaged_actions_are_named(tmp_path):
