@@ -10,7 +10,7 @@ from stgt.graphs.layout import NodeLayout
 #: Channels of the geometry stream: x, y, z of position, motion and bone.
 GEOMETRY_CHANNELS = 9
 
-#: Standard deviations of the raw channels over rendered and filmed faces (of single recordings: within a factor of two);
+#: Standard deviations of the raw channels over rendered and filmed faces (single recordings: within a factor of two);
 #: dividing by them gives about unit variance. Constants, so that a window's features depend on nothing but the window.
 POSITION_SCALE = np.array((0.03, 0.045, 0.03), np.float32)  # inter-ocular units
 MOTION_SCALE = np.array((0.1, 0.2, 0.12), np.float32)  # inter-ocular units per second
