@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import stgt.synthetic
+
 # Two test processes on two cores: more threads in each would only take turns. Set before torch and OpenCV are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-#: A happy face that our generator rendered: 16 frames a second, neutral at the start, smiling at the end.
-FACE_CLIP = Path(__file__).parent / "data" / "face.mp4"
 
 
 @pytest.fixture(autouse=True)
@@ -21,5 +20,5 @@ def own_places(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="session")
 def rendered_face_clip() -> Path:
-    """A short video of a rendered face, found in every frame."""
-    return FACE_CLIP
+    """A happy face that our generator rendered: 16 frames a second, neutral at first, then a smile, always found."""
+    return Path(stgt.synthetic.__file__).with_name("sample.mp4")
