@@ -56,16 +56,15 @@ class FrameEncoder(nn.Module):
     Shape: frames (B, F, 3, S, S) uint8, mask (B, F), keep (B,) -> (B, D).
     """
 
-    #: Mean and standard deviation of ImageNet's channels, which timm's backbones expect.
-    MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
     def __init__(self, config: ModelConfig, width: int) -> None:
         super().__init__()
         self.backbone = create_backbone(config.backbone, config.backbone_weights)
-        self.project = nn.Linear(self.backbone.num_features, width)
+        self.project = nn.Linear(self.backbone.head_hidden_size, width)
         self.pool = AttentionPool(width, config.heads)
-        self.register_buffer("mean", torch.tensor(self.MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(self.STD)[:, None, None], persistent=False)
+        # What the backbone's weights expect of their input.
+        expected = self.backbone.pretrained_cfg
+        self.register_buffer("mean", torch.tensor(expected["mean"])[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(expected["std"])[:, None, None], persistent=False)
 
     def forward(self, frames: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
         """See the class for the shapes."""
@@ -114,7 +113,7 @@ def create_backbone(name: str, weights: str | None) -> nn.Module:
         weights: safetensors file with its parameters under timm's names (a classifier in it is ignored), or None.
 
     Raises:
-        StgtError: timm has no such model, or the file is missing or belongs to another one.
+        StgtError: timm has no such model, it takes no crops of ours, or the file is missing or belongs to another one.
     """
     import timm
     from safetensors.torch import load_file
@@ -122,6 +121,11 @@ def create_backbone(name: str, weights: str | None) -> nn.Module:
     if not timm.is_model(name):
         raise StgtError(f"timm has no model {name!r}; model.backbone takes a name that timm.list_models() lists")
     backbone = timm.create_model(name, pretrained=False, num_classes=0)
+    if backbone.pretrained_cfg.get("fixed_input_size"):
+        raise StgtError(
+            f"the backbone {name} reads only pictures of one size; choose one that takes any size, such as "
+            "efficientnet_lite0"
+        )
     if weights is None:
         return backbone
     if not Path(weights).is_file():

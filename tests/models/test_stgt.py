@@ -74,6 +74,7 @@ def test_backbone_errors_say_what_is_wrong(config_factory, tmp_path):
     config = config_factory(streams="geometry,frames")
     for settings, message in (
         ({"backbone": "resnet9000"}, "timm has no model 'resnet9000'"),
+        ({"backbone": "test_vit"}, "test_vit reads only pictures of one size"),
         ({"backbone_weights": str(tmp_path / "none.safetensors")}, "not a file"),
     ):
         with pytest.raises(StgtError, match=message):
@@ -96,6 +97,13 @@ def test_backbone_weights_are_used(config_factory, inputs, tmp_path, window):
     model = create_model(replace(config, backbone_weights=str(path)), 5, window)
     pixels = torch.rand(1, 3, 32, 32)
     assert torch.equal(model.frame_encoder.backbone.eval()(pixels), donor.eval()(pixels))
+
+
+def test_backbones_with_a_wider_last_layer(config_factory, inputs, window):
+    from dataclasses import replace
+
+    config = replace(config_factory(streams="geometry,frames"), backbone="mobilenetv3_small_050")
+    assert create_model(config, 5, window).eval()(**inputs).shape == (3, 5)
 
 
 def test_exports_as_one_graph(config_factory, inputs, window):
