@@ -135,6 +135,8 @@ class TrainConfig:
     """Run only this fold (from 0); none: the whole protocol."""
     compare: str = ""
     """Comma-separated further models, trained on the same folds with the same settings; empty: none."""
+    compare_width: int | None = None
+    """Width of the compared models: half of it is about a quarter of the work; none: as the model."""
     subject_pattern: str | None = None
     """For one's own folder of clips: regular expression over the path, whose first group is the subject."""
     subject_csv: str | None = None

@@ -46,7 +46,8 @@ def model_configs(config: TrainConfig) -> tuple[ModelConfig, ...]:
     A baseline reads geometry whatever the streams are; ``create_model`` says so where it matters.
     """
     others = [name for name in names(config.compare) if name != config.model.name]
-    return (config.model, *(replace(config.model, name=name) for name in others))
+    width = config.compare_width or config.model.width
+    return (config.model, *(replace(config.model, name=name, width=width) for name in others))
 
 
 def run_folder(config: TrainConfig, prepared: Prepared) -> Path:

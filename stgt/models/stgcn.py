@@ -1,5 +1,7 @@
 """ST-GCN, the baseline that every report is compared with."""
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +24,10 @@ def spatial_partition(layout: NodeLayout) -> Tensor:
     (centripetal) and those farther from it (centrifugal), in edges. Each column of the whole is normalised by its
     degree.
     """
-    from torch_geometric.utils import k_hop_subgraph, to_dense_adj
+    with warnings.catch_warnings():
+        # Its import of torch_geometric compiles scripts, which recent releases of torch advise against.
+        warnings.simplefilter("ignore", FutureWarning)
+        from torch_geometric.utils import k_hop_subgraph, to_dense_adj
 
     graph, nodes = layout.graph(), len(layout)
     distance = torch.full((nodes,), nodes)
