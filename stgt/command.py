@@ -18,8 +18,8 @@ def run(main: Callable[[list[str]], int | None], arguments: Sequence[str] | None
     A bad input is printed as one sentence on stderr, without a traceback. Anything else that escapes is a defect of the
     program and keeps its traceback.
     """
-    # Threads that wait shall sleep, not spin: where other programs want the cores, too, spinning made training ten times
-    # slower. Read by OpenMP when torch is first imported, which happens inside main.
+    # Threads that wait shall sleep, not spin: where other programs want the cores, too, spinning made training ten
+    # times slower. Read by OpenMP when torch is first imported, which happens inside main.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = main(list(sys.argv[1:] if arguments is None else arguments))
