@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stgt.errors import StgtError
-from stgt.graphs.alignment import align_faces, load_reference_face
+from stgt.graphs.alignment import align_faces, load_reference_face, similarity_transforms
 from stgt.graphs.batch import WindowBatch
 from stgt.graphs.geometry import BONE_SCALE, MOTION_SCALE, POSITION_SCALE, aligned_nodes, geometry_stream
 from stgt.graphs.layout import LAYOUTS, load_layout
@@ -30,6 +30,14 @@ def test_alignment_removes_pose_distance_and_place_and_keeps_the_expression(face
         (0, -20, 20, (0, 0, 0)),
     ):
         assert np.abs(align_faces(pose_faces(faces, yaw, pitch, scale, shift), valid) - plain).max() < 2e-4
+
+
+def test_alignment_never_reflects():
+    """A mirrored face is brought as near as turning allows: a reflection would exchange left and right."""
+    face = load_reference_face().points[load_reference_face().stable]
+    _, rotation, _ = similarity_transforms(np.stack([face, face * (-1, 1, 1), face * (1, 1, -1)]), face)
+    assert np.allclose(np.linalg.det(rotation), 1)
+    assert np.allclose(rotation[0], np.eye(3), atol=1e-6)
 
 
 def test_invalid_frames_are_zeros_whatever_they_hold(faces, pose_faces):

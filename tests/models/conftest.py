@@ -10,7 +10,7 @@ TINY_BACKBONE = "test_efficientnet"
 
 STREAM_SETTINGS = ("geometry", "geometry,patches", "geometry,frames", "geometry,patches,frames")
 
-WINDOW = WindowConfig(frames=8)
+WINDOW = WindowConfig(frames=16)
 
 
 def make_config(name="stgt", streams="geometry", **settings):
@@ -18,13 +18,13 @@ def make_config(name="stgt", streams="geometry", **settings):
     return ModelConfig(name=name, streams=streams, backbone=TINY_BACKBONE, stream_frames=2, **settings)
 
 
-def make_inputs(batch=3, frames=8, layout="landmarks68", seed=0):
-    """Inputs of all streams, the last two frames of the first window and one in the middle of the second invalid."""
+def make_inputs(batch=3, frames=16, layout="landmarks68", seed=0):
+    """Inputs of all streams; the end of the first window, and the start and the middle of the second are invalid."""
     generator = torch.Generator().manual_seed(seed)
     nodes = len(load_layout(layout))
     mask = torch.ones(batch, frames, dtype=torch.bool)
-    mask[0, -2:] = False
-    mask[1, 3] = False
+    mask[0, -6:] = False
+    mask[1, 0] = mask[1, 3:10] = False
     return {
         "geometry": torch.randn(batch, frames, nodes, 9, generator=generator),
         "mask": mask,

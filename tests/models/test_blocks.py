@@ -9,6 +9,8 @@ from stgt.models.blocks import (
     AttentionPool,
     DropChannels,
     GraphConvolution,
+    MaskedBatchNorm,
+    RegionAttentionPool,
     TemporalConvolution,
     TransformerLayer,
     stride_mask,
@@ -101,6 +103,39 @@ def test_stride_mask():
     mask = torch.tensor([[1, 0, 0, 0, 1], [0, 1, 0, 0, 0]], dtype=torch.bool)
     assert stride_mask(mask, 1) is mask
     assert stride_mask(mask, 2).tolist() == [[True, False, True], [True, False, False]]
+
+
+def test_batch_normalisation_counts_valid_frames_only():
+    layer, reference = MaskedBatchNorm(5), torch.nn.BatchNorm1d(5)
+    x, mask = torch.randn(3, 7, 5) * 3 + 1, torch.rand(3, 7) > 0.4
+    y = layer(x, mask)
+    assert torch.allclose(y[mask], reference(x[mask]), atol=1e-6)
+    assert not y[~mask].any()
+    assert torch.equal(layer.norm.running_var, reference.running_var)
+    layer.eval()
+    reference.eval()
+    assert torch.allclose(layer(x, mask)[mask], reference(x[mask]), atol=1e-6)
+
+
+def test_region_pool_weighs_nodes_within_their_region_and_regions_against_each_other():
+    regions = [[0, 3], [1, 2, 4, 5], [6]]
+    pool = RegionAttentionPool(8, 10, regions, heads=2)
+    x = torch.randn(4, 7, 8)
+    pooled, weights = pool(x)
+    assert pooled.shape == (4, 10)
+    normal = pool.norm(x)
+    parts, gates = [], []
+    for part in range(6):
+        nodes = regions[part // 2]
+        score = normal[:, nodes] @ pool.score.weight[part] + pool.score.bias[part] + pool.bias[part, nodes]
+        share = torch.zeros(4, 7)
+        share[:, nodes] = score.softmax(dim=1)
+        parts.append(share)
+        gates.append((share * (normal @ pool.gate.weight[part] + pool.gate.bias[part])).sum(dim=1))
+    gate = torch.stack(gates, dim=1).softmax(dim=1)
+    assert torch.allclose(weights, sum(gate[:, part, None] * parts[part] for part in range(6)), atol=1e-6)
+    vectors = [6 * gate[:, part, None] * (parts[part][:, None] @ normal)[:, 0] for part in range(6)]
+    assert torch.allclose(pooled, pool.out(torch.cat(vectors, dim=1)), atol=1e-5)
 
 
 def test_drop_channels_drops_whole_channels_and_keeps_the_mean():

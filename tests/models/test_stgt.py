@@ -8,6 +8,7 @@ from stgt.config import ModelConfig, WindowConfig
 from stgt.errors import StgtError
 from stgt.models import create_model
 from stgt.models.appearance import modality_keep
+from stgt.models.stgt import GeometryStem
 
 
 @pytest.mark.parametrize("layout", ["landmarks68", "mediapipe146"])
@@ -114,10 +115,34 @@ def test_exports_as_one_graph(config_factory, inputs, window):
     assert torch.allclose(exported(*arguments), model(*arguments), atol=1e-5)
 
 
+def test_stem_reads_movement_apart_from_the_shape_of_the_face():
+    """Without the channels that say where nodes are, another face with the same movement looks the same."""
+    stem = GeometryStem(68, 16).eval()
+    stem.project.weight.data[:, :6] = 0
+    geometry, mask = torch.randn(2, 16, 68, 9), torch.ones(2, 16, dtype=torch.bool)
+    mask[0, :3] = mask[1, 7:] = False
+    identity = torch.randn(2, 1, 68, 9)
+    identity[..., 3:6] = 0  # motion is no part of it
+    geometry, other = geometry * mask[..., None, None], (geometry + identity) * mask[..., None, None]
+    assert torch.allclose(stem(geometry, mask), stem(other, mask), atol=1e-4)
+
+
+def test_training_hides_the_shape_of_some_faces():
+    """Half of the samples, chosen anew each time, show movement alone."""
+    torch.manual_seed(0)
+    stem = GeometryStem(68, 16)
+    stem.project.weight.data[:, 6:] = 0
+    geometry, mask = torch.randn(400, 2, 68, 9), torch.ones(400, 2, dtype=torch.bool)
+    shown = stem(geometry, mask) - stem.node - stem.project.bias
+    assert (shown.abs().amax(dim=(1, 2, 3)) < 1e-5).float().mean() == pytest.approx(0.5, abs=0.1)
+    shown = stem.eval()(geometry, mask) - stem.node - stem.project.bias
+    assert (shown.abs().amax(dim=(1, 2, 3)) > 1e-2).all()
+
+
 def test_window_lengths_that_strides_do_not_divide(config_factory, inputs_factory):
     for frames in (2, 5, 7):
         model = create_model(config_factory(), 5, WindowConfig(frames=frames)).eval()
-        inputs = inputs_factory(frames=8)
+        inputs = inputs_factory()
         logits, attention = model.forward_with_attention(inputs["geometry"][:, :frames], inputs["mask"][:, :frames])
         assert logits.shape == (3, 5)
         assert attention.frames.shape == (3, frames)
