@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stgt.config import STREAMS, ModelConfig, WindowConfig, parse_streams
+from stgt.config import ModelConfig, WindowConfig, parse_streams
 from stgt.errors import StgtError
 from stgt.graphs.geometry import GEOMETRY_CHANNELS
 from stgt.graphs.layout import NodeLayout, load_layout
@@ -193,6 +193,3 @@ def create_model(config: ModelConfig, num_classes: int, window: WindowConfig | N
     if num_classes < 2:
         raise StgtError(f"a model needs at least 2 classes, not {num_classes}")
     return _FACTORIES[config.name](config, num_classes, window or WindowConfig())
-
-
-__all__ = ["STREAMS", "Attention", "ExpressionModel", "create_model", "list_models", "register_model"]

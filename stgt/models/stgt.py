@@ -25,7 +25,6 @@ from stgt.models.registry import Attention, ExpressionModel, register_model
 #: A step of the temporal transformer covers this many frames.
 STRIDE = 4
 
-
 #: Probability that training hides where the nodes of a sample are, and leaves how they move.
 IDENTITY_DROPOUT = 0.5
 
