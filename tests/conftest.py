@@ -1,14 +1,22 @@
 """What all tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
-import stgt.synthetic
-
 # Two test processes on two cores: more threads in each would only take turns. Set before torch and OpenCV are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# First of all, as it imports triton, which crashes when Mesa's software renderer has been loaded before it (VTK and
+# MediaPipe do that in other tests of the same process): both have an LLVM of their own.
+import lightning  # noqa: F401
+
+import stgt.synthetic
+
+# Some native library starts a profiling timer in long test processes, and its signal would end them.
+signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)

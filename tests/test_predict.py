@@ -49,7 +49,7 @@ def table(path: Path) -> list[dict[str, str]]:
 def test_a_folder_gets_table_plot_and_annotated_video(tmp_path, checkpoint, rendered_face_clip, capsys):
     out = tmp_path / "out"
     assert main([str(rendered_face_clip), "--checkpoint", checkpoint, "--out", str(out)]) == 0
-    assert {path.name for path in out.iterdir()} == {"predictions.csv", "face.png", "face.annotated.mp4"}
+    assert {path.name for path in out.iterdir()} == {"predictions.csv", "sample.png", "sample.annotated.mp4"}
     header = (out / "predictions.csv").read_text().splitlines()[0]
     assert header == "source,start_s,end_s,face,label,confidence,valid_share,p_neutral,p_happiness,p_surprise"
     rows = table(out / "predictions.csv")
@@ -61,10 +61,10 @@ def test_a_folder_gets_table_plot_and_annotated_video(tmp_path, checkpoint, rend
         assert (row["source"], row["face"], row["valid_share"]) == (str(rendered_face_clip), "0", "1")
     starts = [float(row["start_s"]) for row in rows]
     assert starts == sorted(starts)
-    with open_source(rendered_face_clip) as before, open_source(out / "face.annotated.mp4") as after:
+    with open_source(rendered_face_clip) as before, open_source(out / "sample.annotated.mp4") as after:
         assert after.frame_count == before.frame_count
         assert after.image_size[0] > after.image_size[1] * before.image_size[0] / before.image_size[1]
-    assert cv2.imread(str(out / "face.png")) is not None
+    assert cv2.imread(str(out / "sample.png")) is not None
     printed = capsys.readouterr().out
     assert "as a whole:" in printed
     assert "a face in 100 %" in printed
