@@ -121,11 +121,11 @@ def test_a_trained_model_is_scored_on_unseen_subjects_only(options, own_clips, c
     metrics = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
     assert metrics["models"]["stgt"]["honest"]["pooled"]["subjects"] == 1
     assert "only the 1 subjects that the model was not trained on" in capsys.readouterr().out
-    first = list(csv.DictReader((tmp_path / "evaluation" / "predictions.csv").open()))
-    again = list(csv.DictReader((tmp_path / "runs" / "run" / "predictions.csv").open()))
-    assert [row["p_neutral"] for row in first] == pytest.approx([row["p_neutral"] for row in again], abs=1e-5) or [
-        float(row["p_neutral"]) for row in first
-    ] == pytest.approx([float(row["p_neutral"]) for row in again], abs=1e-5)
+    first, again = (
+        [float(row["p_neutral"]) for row in csv.DictReader((tmp_path / folder / "predictions.csv").open())]
+        for folder in ("evaluation", "runs/run")
+    )
+    assert first == pytest.approx(again, abs=1e-5)
 
 
 @pytest.mark.parametrize(
