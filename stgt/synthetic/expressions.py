@@ -1,103 +1,138 @@
 """Expressions: which facial actions and how strong, drawn from ranges of the FACS literature in expressions.toml."""
 
-import sys
-from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from stgt.errors import StgtError
-from stgt.synthetic.anny_data import ACTIONS
-from stgt.synthetic.motion import ActionCurve, animate
+from stgt.synthetic.actions import LABELS, Unit, action_vector, between, expression_data, sides
+from stgt.synthetic.motion import DEFAULTS, ActionCurve, Event, draw_timing, perform
+from stgt.synthetic.settings import PerformanceSettings
+from stgt.synthetic.speech import sample_speaking
 
-#: The seven classes, alphabetical after neutral.
-LABELS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
+__all__ = ["LABELS", "Unit", "sample_event", "sample_expression", "sample_units"]
 
-#: sd of the log ratio between a unit's left and right side, and the share of expressions that are visibly one-sided.
-ASYMMETRY_SD = 0.08
-ONE_SIDED = 0.1
+#: sd of the log ratio between a unit's left and right side; of expressions that are visibly one-sided.
+ASYMMETRY_SD, ONE_SIDED_SD = 0.08, 0.35
+#: What the weaker side keeps of a unit that one side shows, most.
+WEAK_SIDE = 0.3
+#: Strength of the second expression of a blend over that of the first, least and most.
+SECOND = (0.15, 0.4)
 
 
-@dataclass(frozen=True)
-class Unit:
-    """One action unit of a drawn expression: its actions at the apex."""
+class _Variant(NamedTuple):
+    until: float  # cumulative share of draws
+    always: list[tuple[int, float, float]]
+    sometimes: list[tuple[int, float, float, float]]
+    one_sided: frozenset[int]
 
-    number: int
-    intensity: float
-    actions: np.ndarray  # (52,)
+
+@lru_cache(maxsize=len(LABELS))
+def _variants(label: str) -> tuple[_Variant, ...]:
+    if label not in LABELS:
+        raise StgtError(f"there is no expression {label!r}; the expressions are {', '.join(LABELS)}")
+    table = expression_data()[label]
+    until = np.cumsum([variant["weight"] for variant in table])
+    return tuple(
+        _Variant(float(end), variant["always"], variant["sometimes"], frozenset(variant.get("one_sided", ())))
+        for variant, end in zip(table, until / until[-1], strict=True)
+    )
 
 
 @lru_cache(maxsize=1)
-def expression_data() -> dict[str, Any]:
-    """The contents of expressions.toml."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return tomllib.loads(resources.files("stgt.synthetic").joinpath("expressions.toml").read_text(encoding="utf-8"))
+def _unit_actions() -> dict[int, np.ndarray]:
+    return {int(number): action_vector(actions) for number, actions in expression_data()["units"].items()}
 
 
-def action_vector(actions: dict[str, float]) -> np.ndarray:
-    """``(52,)`` weights for action names; a name without Left or Right stands for both sides."""
-    weights = np.zeros(len(ACTIONS), dtype=np.float32)
-    for name, weight in actions.items():
-        matching = [index for index, action in enumerate(ACTIONS) if action in (name, f"{name}Left", f"{name}Right")]
-        if not matching:
-            raise StgtError(f"there is no facial action {name!r}; the 52 actions are those of ARKit")
-        weights[matching] = weight
-    return weights
-
-
-def sample_units(label: str, rng: np.random.Generator) -> list[Unit]:
+def sample_units(
+    label: str, rng: np.random.Generator, intensity: float = 1.0, one_sided: float = DEFAULTS.one_sided
+) -> list[Unit]:
     """Draw the action units of one showing of an expression; none for ``neutral``.
+
+    Args:
+        label: one of ``LABELS``.
+        rng: fixes what is drawn.
+        intensity: in (0, 1]: 1 is the full strength of the variant, 0.15 is barely visible; all units scale with it.
+        one_sided: probability that one side is visibly stronger.
 
     Raises:
         StgtError: a label that is not one of ``LABELS``.
     """
-    if label not in LABELS:
-        raise StgtError(f"there is no expression {label!r}; the expressions are {', '.join(LABELS)}")
-    data = expression_data()
-    variants = data[label]
-    weights = np.array([variant["weight"] for variant in variants])
-    variant = variants[rng.choice(len(variants), p=weights / weights.sum())]
-    drawn = [(number, low, high) for number, low, high in variant["always"]]
-    drawn += [(number, low, high) for number, low, high, share in variant["sometimes"] if rng.random() < share]
-    # People differ in how much they show; the units of one showing are strong or weak together.
-    vigour = rng.beta(2.0, 1.6)
-    tilt = rng.normal(0, 0.35) if rng.random() < ONE_SIDED else rng.normal(0, ASYMMETRY_SD)
+    variants = _variants(label)
+    draw = rng.random()
+    variant = next((variant for variant in variants if draw < variant.until), variants[-1])
+    drawn = [*variant.always, *(unit[:3] for unit in variant.sometimes if rng.random() < unit[3])]
+    # People differ in how much they show: the units of one showing are strong or weak together.
+    vigour = rng.random()
+    tilt = rng.normal(0, ONE_SIDED_SD if rng.random() < one_sided else ASYMMETRY_SD)
+    one_side = (1.0 if rng.random() < 0.5 else -1.0) * -0.5 * np.log(between(rng, 0.01, WEAK_SIDE))
     units = []
     for number, low, high in drawn:
-        intensity = low + (high - low) * float(np.clip(0.65 * vigour + 0.35 * rng.random(), 0, 1))
-        actions = action_vector(data["units"][str(number)]) * intensity
-        units.append(Unit(number, intensity, actions * _sides(tilt + rng.normal(0, ASYMMETRY_SD))))
+        strength = intensity * (low + (high - low) * (0.5 * vigour + 0.5 * rng.random()))
+        leaning = (one_side if number in variant.one_sided else tilt) + rng.normal(0, ASYMMETRY_SD)
+        units.append(Unit(number, strength, _unit_actions()[number] * np.float32(strength) * sides(leaning)))
     return units
 
 
-def sample_expression(label: str, rng: np.random.Generator, frames: int = 32, frame_rate: float = 16.0) -> ActionCurve:
-    """One showing of an expression as curves over the 52 facial actions, with blinks, gaze and head motion.
+def sample_event(
+    label: str,
+    rng: np.random.Generator,
+    settings: PerformanceSettings = DEFAULTS,
+    *,
+    duration_s: float = 2.0,
+    intensity: float | None = None,
+) -> Event:
+    """Draw one showing of an expression in a clip: variant, intensity, sides, a weaker second expression, timing.
+
+    Args:
+        label: one of ``LABELS``; an event of ``neutral`` has no units and intensity 0.
+        rng: fixes what is drawn.
+        settings: shares and ranges.
+        duration_s: of the clip.
+        intensity: instead of a draw from the settings' range.
+
+    Raises:
+        StgtError: an unknown label.
+    """
+    if intensity is None:
+        intensity = between(rng, settings.least_intensity, settings.most_intensity)
+    units = sample_units(label, rng, intensity, settings.one_sided)
+    timing = draw_timing(rng, duration_s, settings)
+    if not units:
+        return Event(label, (), intensity=0.0, **timing)
+    if rng.random() < settings.blend:
+        others = expression_data()["blends"][label]
+        other = others[int(rng.integers(len(others)))]
+        units += sample_units(other, rng, intensity * between(rng, *SECOND), settings.one_sided)
+    return Event(label, tuple(units), intensity=float(intensity), **timing)
+
+
+def sample_expression(
+    label: str,
+    rng: np.random.Generator,
+    frames: int = 32,
+    frame_rate: float = 16.0,
+    *,
+    intensity: float | None = None,
+    resting: np.ndarray | None = None,
+    settings: PerformanceSettings = DEFAULTS,
+) -> ActionCurve:
+    """A clip with one showing of an expression (none for ``neutral``), with or without speech.
 
     Args:
         label: one of ``LABELS``.
         rng: fixes everything that is drawn.
         frames: T.
         frame_rate: Hz.
+        intensity: instead of a draw from the settings' range.
+        resting: ``(52,)`` actions of the person's face at rest.
+        settings: shares and ranges.
 
     Raises:
         StgtError: an unknown label.
     """
-    units = sample_units(label, rng)
-    idle = {name: action_vector({name: 1.0}) * _sides(rng.normal(0, 0.5)) for name in expression_data()["idle"]}
-    ranges = expression_data()["idle"]
-    movements = [(vector, ranges[name]) for name, vector in idle.items()]
-    return animate(label, [unit.actions for unit in units], movements, rng, frames, frame_rate)
-
-
-def _sides(tilt: float) -> np.ndarray:
-    """``(52,)`` factors that make one side weaker: left over right is exp(2 tilt), and the stronger keeps 1."""
-    left, right = np.exp(tilt - abs(tilt)), np.exp(-tilt - abs(tilt))
-    return np.array(
-        [left if name.endswith("Left") else right if name.endswith("Right") else 1.0 for name in ACTIONS],
-        dtype=np.float32,
-    )
+    duration = frames / frame_rate
+    event = sample_event(label, rng, settings, duration_s=duration, intensity=intensity)
+    speaking = sample_speaking(rng, duration, settings)
+    return perform(label, [event], rng, frames, frame_rate, resting=resting, speaking=speaking, settings=settings)

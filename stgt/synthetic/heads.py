@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from stgt.synthetic.anny_data import ACTIONS, AGES, ANCESTRIES, GENDERS, LEVELS, HeadData
+from stgt.synthetic.resting import sample_gains, sample_resting
 
 #: sd of a local change, in units of its full range (at 1 it is the most that still looks human).
 LOCAL_SD = 0.21
@@ -61,6 +62,8 @@ class Identity:
         ancestry: shares of african, asian and caucasian, summing to 1.
         muscle, weight: 0 to 1, 0.5 average.
         local: ``(L,)`` in -1..1, one per local change of ``HeadData.local_labels``.
+        resting: ``(52,)`` weights of facial actions, 0..1, that the face has at rest.
+        gains: ``(52,)`` factors on how far the person's actions move, around 1.
     """
 
     age: float
@@ -69,12 +72,17 @@ class Identity:
     muscle: float
     weight: float
     local: np.ndarray
+    resting: np.ndarray
+    gains: np.ndarray
+
+    @property
+    def main_ancestry(self) -> str:
+        """The ancestry with the largest share."""
+        return ANCESTRIES[int(np.argmax(self.ancestry))]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values without the local changes."""
-        values = asdict(self)
-        values.pop("local")
-        return values
+        """Plain values without the arrays."""
+        return {name: value for name, value in asdict(self).items() if not isinstance(value, np.ndarray)}
 
 
 def generator(seed: int, *path: int | str) -> np.random.Generator:
@@ -101,7 +109,9 @@ def sample_identity(seed: int, subject: int, local_labels: list[str]) -> Identit
         restraint = next((factor for prefix, factor in RESTRAINED.items() if name.startswith(prefix)), 1.0)
         shared = values.setdefault(name, rng.normal(0, LOCAL_SD))
         local[index] = np.clip(shared + rng.normal(0, ASYMMETRY_SD), -0.8, 0.8) * restraint
-    return Identity(age, gender, tuple(shares.tolist()), muscle, weight, local)
+    return Identity(
+        *(age, gender, tuple(shares.tolist()), muscle, weight, local), sample_resting(rng, age), sample_gains(rng)
+    )
 
 
 def macro_weights(identity: Identity, labels: list[str]) -> np.ndarray:
@@ -138,7 +148,10 @@ _GAINS = np.array(
 class Head:
     """One subject's head: a rest shape and 52 facial actions that add to it linearly.
 
+    The rest shape has no actions; the person's face at rest is ``shape(identity.resting)``.
+
     Attributes:
+        gains: ``(52,)`` factors on the data's actions: what people do more strongly, and this person.
         rest: ``(N, 3)`` float32 metres.
         data: the arrays that all heads share (triangles, texture layout).
     """
@@ -146,6 +159,7 @@ class Head:
     def __init__(self, data: HeadData, identity: Identity) -> None:
         self.data = data
         self.identity = identity
+        self.gains = _GAINS * identity.gains
         weights = macro_weights(identity, data.macro_labels)
         rest = data.template + weigh(weights, data.macro)
         ends = np.maximum(np.stack([-identity.local, identity.local], axis=1), 0)  # (L, 2)
@@ -162,7 +176,7 @@ class Head:
 
     def displacement(self, actions: np.ndarray) -> np.ndarray:
         """How far action weights ``(52,)`` move the vertices: ``(N, 3)`` metres."""
-        return weigh(np.asarray(actions, dtype=np.float32) * _GAINS, self.data.actions)
+        return weigh(np.asarray(actions, dtype=np.float32) * self.gains, self.data.actions)
 
     def shape(self, actions: np.ndarray) -> np.ndarray:
         """Vertices ``(N, 3)`` in metres for action weights ``(52,)`` in 0..1."""

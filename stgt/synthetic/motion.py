@@ -1,19 +1,55 @@
-"""How a face moves in time: onset, apex and offset of an expression, blinks, gaze, idle movements, and the head."""
+"""A performance: events of expression over a resting face, with speech, small movements, blinks, gaze and the head."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from stgt.synthetic import idling
+from stgt.synthetic.actions import LABELS, MOUTH, Unit, between, combine, smooth
 from stgt.synthetic.anny_data import ACTIONS
+from stgt.synthetic.posture import move_head
+from stgt.synthetic.settings import PerformanceSettings
+from stgt.synthetic.speech import Speech, talk
 
-#: Seconds from the start of a movement to its apex, least and most (onsets of posed and spontaneous expressions alike).
-ONSET_S = (0.25, 0.8)
-OFFSET_S = (0.3, 0.9)
-#: Share of expressive clips that return to neutral.
-RETURNING = 0.4
-BLINKS_PER_S = 0.35  # adults blink about 20 times a minute
-BLINK_S = (0.16, 0.32)
+DEFAULTS = PerformanceSettings()
+#: How far the mouth's part of an expression gives way while the person talks.
+GIVING_WAY = 0.3
+#: Factor on meaningless movements while an expression is shown in the clip.
+CALM = 0.5
+#: sd in seconds of the starts of one expression's units.
+UNIT_DELAY_S = 0.04
+
+
+@dataclass(frozen=True)
+class Event:
+    """An expression on a clip's clock.
+
+    Attributes:
+        label: one of ``LABELS``.
+        units: its action units at the apex.
+        onset_s: when it starts; negative if it began before the clip.
+        rise_s: from there to the apex.
+        hold_s: how long the apex is held; may outlast the clip.
+        fall_s: from the end of the apex to the residue.
+        residue: share of the apex that stays, 0..1.
+        intensity: of the expression, 0..1, that its units were drawn with.
+    """
+
+    label: str
+    units: tuple[Unit, ...]
+    onset_s: float
+    rise_s: float
+    hold_s: float
+    fall_s: float
+    residue: float
+    intensity: float = 1.0
+
+    def envelope(self, times: np.ndarray) -> np.ndarray:
+        """How far it is shown at ``times`` (any shape), 0..1."""
+        rise = smooth((times - self.onset_s) / self.rise_s)
+        fall = smooth((times - (self.onset_s + self.rise_s + self.hold_s)) / self.fall_s)
+        return rise * (1 - (1 - self.residue) * fall)
 
 
 @dataclass(frozen=True)
@@ -24,9 +60,13 @@ class ActionCurve:
         label: name of the expression.
         times: ``(T,)`` s.
         weights: ``(T, 52)`` float32 in 0..1, in the order of ``ACTIONS``.
-        rotation: ``(T, 3)`` degrees: pitch (down positive), yaw (to the person's left positive), roll.
-        translation: ``(T, 3)`` metres.
+        rotation: ``(T, 3)`` float32 degrees: pitch (down positive), yaw (to the person's left positive), roll.
+        translation: ``(T, 3)`` float32 metres.
         apex: index of the frame in which the expression is strongest.
+        shown: ``(T, 8)`` float32: how strongly each of ``LABELS`` is shown, intensity times envelope; in the column of
+            neutral what is left to 1.
+        intensity: of the strongest event, 0..1; 0 if there is none.
+        speaking: ``(T,)`` bool, true while the person talks, short pauses included.
     """
 
     label: str
@@ -35,139 +75,123 @@ class ActionCurve:
     rotation: np.ndarray
     translation: np.ndarray
     apex: int
+    shown: np.ndarray
+    intensity: float
+    speaking: np.ndarray
 
     def __len__(self) -> int:
         return len(self.times)
 
 
-def animate(
+def perform(
     label: str,
-    units: Sequence[np.ndarray],
-    idle: Sequence[tuple[np.ndarray, Sequence[float]]],
+    events: Sequence[Event],
     rng: np.random.Generator,
     frames: int,
     frame_rate: float,
+    *,
+    resting: np.ndarray | None = None,
+    speaking: Sequence[tuple[float, float]] = (),
+    settings: PerformanceSettings = DEFAULTS,
 ) -> ActionCurve:
-    """Curves over the 52 actions for units at their apex.
+    """One clip of one person.
 
     Args:
-        label: name of the expression; with no units it is neutral.
-        units: ``(52,)`` weights at the apex, one per action unit.
-        idle: ``(52,)`` directions of meaningless movements, each with the least and most of its peak.
+        label: what the clip is called: of the strongest event, or ``neutral``.
+        events: expressions shown; none of them: a resting face.
         rng: fixes everything that is drawn.
         frames: T.
         frame_rate: Hz.
+        resting: ``(52,)`` actions of the face at rest; none: all zero.
+        speaking: intervals (start, end) in seconds in which the person talks.
+        settings: how the head is held and moves.
     """
     times = np.arange(frames) / frame_rate
     duration = frames / frame_rate
-    weights = np.zeros((frames, len(ACTIONS)), dtype=np.float64)
+    events = [event for event in events if event.units]
+    talking = np.zeros(frames, dtype=bool)
+    for start, end in speaking:
+        talking |= (times >= start) & (times < end)
+    speech = talk(rng, times, speaking) if talking.any() else None
 
-    envelope = _envelope(rng, times, duration)
-    for unit in units:
-        # Units of one expression start nearly together, not exactly.
-        weights += np.interp(times - rng.normal(0, 0.04), times, envelope)[:, None] * unit
-    apex = int(np.argmax(weights.sum(axis=1))) if len(units) else frames // 2
+    expression, shown = _show(rng, events, times)
+    moving = shown.sum(axis=1)
+    apex = int(np.argmax(moving)) if events else frames // 2
+    shown[:, 0] = np.maximum(1 - moving, 0)
 
-    count = rng.integers(1, 4) if not len(units) else rng.integers(0, 3)
-    calm = 1.0 if not len(units) else 0.5
-    for index in rng.choice(len(idle), size=count, replace=False):
-        vector, (low, high) = idle[index]
-        weights += calm * rng.uniform(low, high) * _bump(rng, times, duration)[:, None] * vector
-
-    _look(rng, weights, times, duration)
-    _blink(rng, weights, times, duration, times[apex] if len(units) else None)
-    rotation, translation = _move_head(rng, times)
+    calm = CALM if events else 1.0
+    weights = _overlay(rng, times, duration, calm, speech)
+    if speech is not None:
+        expression[:, MOUTH] *= (1 - GIVING_WAY * speech.active)[:, None].astype(np.float32)
+    weights += expression
+    if resting is not None:
+        weights += resting
+    idling.look(rng, weights, times, duration)
+    blinks_per_s = idling.BLINKS_PER_S * (1.5 if speech is not None else 1.0)
+    idling.blink(rng, weights, times, duration, blinks_per_s, times[apex] if events else None)
+    rotation, translation = move_head(rng, times, duration, 1.5 if speech is not None else 1.0, settings)
+    if speech is not None:
+        rotation[:, 0] += speech.nod
     return ActionCurve(
         label=label,
         times=times,
-        weights=np.clip(weights, 0, 1).astype(np.float32),
+        weights=np.minimum(np.maximum(weights, 0), 1),
         rotation=rotation.astype(np.float32),
         translation=translation.astype(np.float32),
         apex=apex,
+        shown=shown,
+        intensity=float(max((event.intensity for event in events), default=0.0)),
+        speaking=talking,
     )
 
 
-def _envelope(rng: np.random.Generator, times: np.ndarray, duration: float) -> np.ndarray:
-    """Neutral to apex, with or without the way back; the apex is reached well within the clip."""
-    onset = min(rng.uniform(*ONSET_S), 0.4 * duration)
-    start = rng.uniform(0.05, max(0.06, 0.45 * duration - onset / 2))
-    rise = _smooth((times - start) / onset)
-    # A held apex is never quite still.
-    hold = 1 - 0.06 * (1 + np.sin(2 * np.pi * rng.uniform(0.3, 0.8) * times + rng.uniform(0, 6.28))) / 2
-    curve = rise * hold
-    if rng.random() < RETURNING:
-        offset = min(rng.uniform(*OFFSET_S), 0.4 * duration)
-        held = rng.uniform(0.2, 0.6)
-        residue = rng.choice([0.0, rng.uniform(0.0, 0.3)])
-        curve = curve * (1 - (1 - residue) * _smooth((times - start - onset - held) / offset))
-    return curve
+def draw_timing(rng: np.random.Generator, duration_s: float, settings: PerformanceSettings) -> dict[str, float]:
+    """When an expression starts, rises, is held and falls, as the fields of `Event`.
 
-
-def _bump(rng: np.random.Generator, times: np.ndarray, duration: float) -> np.ndarray:
-    """A slow rise and fall, 0..1."""
-    centre, width = rng.uniform(0, duration), rng.uniform(0.2, 0.7)
-    return np.exp(-0.5 * ((times - centre) / width) ** 2)
-
-
-def _look(rng: np.random.Generator, weights: np.ndarray, times: np.ndarray, duration: float) -> None:
-    """Small gaze shifts: fixations joined by fast saccades."""
-    moments = np.sort(rng.uniform(0, duration, rng.integers(0, 3)))
-    target = rng.normal(0, (0.10, 0.07), (len(moments) + 1, 2))
-    gaze = np.repeat(target[:1], len(times), axis=0)
-    for moment, after, before in zip(moments, target[1:], target[:-1], strict=True):
-        gaze += _smooth((times - moment) / 0.06)[:, None] * (after - before)
-    left, up = gaze[:, 0], gaze[:, 1]
-    for name, amount in (
-        ("eyeLookOutLeft", left),
-        ("eyeLookInRight", left),
-        ("eyeLookInLeft", -left),
-        ("eyeLookOutRight", -left),
-        ("eyeLookUpLeft", up),
-        ("eyeLookUpRight", up),
-        ("eyeLookDownLeft", -up),
-        ("eyeLookDownRight", -up),
-    ):
-        weights[:, ACTIONS.index(name)] += np.maximum(amount, 0)
-
-
-def _blink(
-    rng: np.random.Generator, weights: np.ndarray, times: np.ndarray, duration: float, apex_s: float | None
-) -> None:
-    """Blinks close both eyes; what widens or narrows the eyes gives way while they are closed.
-
-    People blink before and after an expression's apex rather than at it.
+    Some began before the clip and are at their apex when it starts. The apex of the others is reached within the clip,
+    in its first three quarters.
     """
-    closed = np.zeros(len(times))
-    for moment in rng.uniform(0, duration, rng.poisson(BLINKS_PER_S * duration)):
-        length = rng.uniform(*BLINK_S)
-        if apex_s is not None and abs(moment - apex_s) < length:
-            continue
-        # The lid falls twice as fast as it rises.
-        phase = np.where(times < moment, (times - moment) / (length / 3), (times - moment) / (2 * length / 3))
-        closed = np.maximum(closed, rng.uniform(0.85, 1.0) * np.clip(1 - phase**2, 0, 1))
-    blink = [ACTIONS.index(f"eyeBlink{side}") for side in ("Left", "Right")]
-    yielding = [ACTIONS.index(f"{name}{side}") for name in ("eyeWide", "eyeSquint") for side in ("Left", "Right")]
-    weights[:, yielding] *= (1 - closed)[:, None]
-    weights[:, blink] = np.maximum(weights[:, blink], closed[:, None])
+    longest = max(min(settings.most_rise_s, 0.5 * duration_s), min(settings.least_rise_s, 0.4 * duration_s))
+    least = min(settings.least_rise_s, longest)
+    rise = least * (longest / least) ** rng.random()  # short ones are more frequent
+    sustained = rng.random() < settings.sustained
+    if sustained:
+        onset = -rise - between(rng, 0.0, 3.0)
+    else:
+        onset = between(rng, 0.0, max(0.75 * duration_s - rise, 0.02 * duration_s))
+    returns = rng.random() < settings.returning
+    left = duration_s - max(onset + rise, 0.0)
+    hold = between(rng, 0.1, 0.7) * left - min(onset + rise, 0.0) if returns else 1e3
+    fall = between(rng, 0.2, 0.9) * max(0.5 * left, 0.3)
+    residue = between(rng, 0.0, 0.3) if rng.random() < 0.5 else 0.0
+    return {"onset_s": onset, "rise_s": rise, "hold_s": hold, "fall_s": fall, "residue": residue}
 
 
-def _move_head(rng: np.random.Generator, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pose and place of the head: a resting pose with slow sway."""
-    resting = rng.normal(0, (4.0, 6.0, 2.5))
-    rotation = resting + _sway(rng, times, (2.0, 2.5, 1.2))
-    translation = _sway(rng, times, (0.004, 0.003, 0.005))
-    return rotation, translation
+def _show(rng: np.random.Generator, events: Sequence[Event], times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Actions ``(T, 52)`` of the events, and how strongly each label is shown ``(T, 8)``; neutral is left 0."""
+    actions = np.zeros((len(times), len(ACTIONS)), np.float32)
+    shown = np.zeros((len(times), len(LABELS)), np.float32)
+    for event in events:
+        # Units of one expression start nearly together, not exactly; a held apex is never quite still.
+        delays = rng.normal(0, UNIT_DELAY_S, len(event.units))
+        frequency, phase = 0.3 + 0.5 * rng.random(), 2 * np.pi * rng.random()
+        curves = event.envelope(times - delays[:, None])
+        curves *= 0.97 + 0.03 * np.sin(2 * np.pi * frequency * times + phase)
+        actions += combine(curves, np.stack([unit.actions for unit in event.units]))
+        column = LABELS.index(event.label)
+        shown[:, column] = np.maximum(shown[:, column], event.intensity * event.envelope(times))
+    return actions, shown
 
 
-def _sway(rng: np.random.Generator, times: np.ndarray, sd: Sequence[float]) -> np.ndarray:
-    """``(T, len(sd))`` sums of slow sines with the given sd."""
-    frequency = rng.uniform(0.1, 0.7, (3, len(sd)))
-    phase = rng.uniform(0, 2 * np.pi, (3, len(sd)))
-    amplitude = rng.normal(0, np.asarray(sd) * np.sqrt(2 / 3), (3, len(sd)))
-    return (amplitude * np.sin(2 * np.pi * frequency * times[:, None, None] + phase)).sum(axis=1)
-
-
-def _smooth(t: np.ndarray) -> np.ndarray:
-    """0 to 1 with no jerk at either end (Perlin's smootherstep), like measured onsets of facial action."""
-    t = np.clip(t, 0, 1)
-    return t**3 * (t * (6 * t - 15) + 10)
+def _overlay(
+    rng: np.random.Generator, times: np.ndarray, duration: float, calm: float, speech: Speech | None
+) -> np.ndarray:
+    """What moves besides the expression: idle movements, habits, speech. ``(T, 52)`` float32."""
+    curves, vectors = idling.idle(rng, times, duration, calm)
+    if speech is not None:
+        curves, vectors = np.concatenate([curves, speech.curves]), np.concatenate([vectors, speech.vectors])
+    else:
+        habit = idling.habit(rng, times, duration, calm)
+        if habit is not None:
+            curves, vectors = np.concatenate([curves, habit[0][None]]), np.concatenate([vectors, habit[1][None]])
+    return combine(curves, vectors)

@@ -31,12 +31,15 @@ from stgt.synthetic.motion import ActionCurve
 from stgt.synthetic.offscreen import OffscreenWindow
 from stgt.synthetic.rendering import FaceRenderer
 from stgt.synthetic.scenes import sample_scene
+from stgt.synthetic.settings import PerformanceSettings
 
 #: Grows with every change of what a seed gives, so that clips of two generators are never mixed in one folder.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 
-CURVE_FORMAT, CURVE_VERSION = "stgt.actions", 1
+CURVE_FORMAT, CURVE_VERSION = "stgt.actions", 2
 CLIPS_PER_JOB = 4
+#: More than these is a slip of the hand: 10,000 subjects take days and 12 GB.
+MOST_SUBJECTS, MOST_TAKES, MOST_FRAMES = 10_000, 1_000, 10_000
 QUALITY = 55.0  # of the video: at 60 twice the time and three times the bytes go into the sensor's noise
 
 
@@ -65,6 +68,12 @@ class SynthesisConfig:
     size: int = 320
     """Width and height of the pictures, in pixels."""
 
+    speech: float = 0.3
+    """Share of clips in which the person talks, 0 to 1."""
+
+    least_intensity: float = 0.3
+    """Weakest expression: 1 is a full one, 0.15 is barely visible."""
+
     workers: int | None = None
     """Processes; none: one per core."""
 
@@ -72,6 +81,13 @@ class SynthesisConfig:
         for name, least in (("subjects", 1), ("takes", 1), ("seed", 0), ("frames", 2), ("size", 64)):
             if getattr(self, name) < least:
                 raise StgtError(f"--{name} is {getattr(self, name)}; it must be at least {least}")
+        for name, most in (("subjects", MOST_SUBJECTS), ("takes", MOST_TAKES), ("frames", MOST_FRAMES)):
+            if getattr(self, name) > most:
+                raise StgtError(f"--{name} is {getattr(self, name)}; it must be at most {most}")
+        if not 0 <= self.speech <= 1:
+            raise StgtError(f"--speech is {self.speech}; it is a share of the clips, between 0 and 1")
+        if not 0.05 <= self.least_intensity <= 1:
+            raise StgtError(f"--least_intensity is {self.least_intensity}; it must lie between 0.05 and 1")
         if not 1 <= self.frame_rate <= 240:
             raise StgtError(f"--frame_rate is {self.frame_rate}; it must lie between 1 and 240 Hz")
         if self.size > 2048 or self.size % 2:
@@ -81,7 +97,12 @@ class SynthesisConfig:
 
     def settings(self) -> dict[str, Any]:
         """What must be the same for two runs to write into one folder."""
-        return {"seed": self.seed, "frames": self.frames, "frame_rate": self.frame_rate, "size": self.size}
+        names = ("seed", "frames", "frame_rate", "size", "speech", "least_intensity")
+        return {name: getattr(self, name) for name in names}
+
+    def performance(self) -> PerformanceSettings:
+        """What people do in the clips."""
+        return PerformanceSettings(speaking=self.speech, least_intensity=self.least_intensity)
 
 
 @dataclass(frozen=True)
@@ -145,7 +166,9 @@ def make_clip(
     """Frames ``(H, W, 3)`` uint8 of one clip, each with the curve that it belongs to."""
     head, appearance = _person(config.seed, subject)
     rng = generator(config.seed, "clip", subject, label, take)
-    curve = sample_expression(label, rng, config.frames, config.frame_rate)
+    curve = sample_expression(
+        label, rng, config.frames, config.frame_rate, resting=head.identity.resting, settings=config.performance()
+    )
     renderer.set_head(head, appearance)
     renderer.set_scene(sample_scene(rng, renderer.image_size))
     for index in range(len(curve)):
@@ -186,9 +209,11 @@ def _write_clips(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> 
 
 
 def save_curve(curve: ActionCurve, path: Path) -> None:
-    """Write the true course of a clip: ``weights``, ``rotation``, ``translation`` and ``times`` as in `ActionCurve`."""
-    tensors = {name: getattr(curve, name) for name in ("times", "weights", "rotation", "translation")}
-    about = {"label": curve.label, "apex": str(curve.apex), "actions": ",".join(ACTIONS)}
+    """Write the true course of a clip, all that `ActionCurve` holds."""
+    tensors = {name: getattr(curve, name) for name in ("times", "weights", "rotation", "translation", "shown")}
+    tensors["speaking"] = curve.speaking.astype(np.uint8)
+    about = {"label": curve.label, "apex": str(curve.apex), "intensity": repr(curve.intensity)}
+    about |= {"actions": ",".join(ACTIONS), "labels": ",".join(LABELS)}
     save_tensors(path, tensors, CURVE_FORMAT, CURVE_VERSION, about)
 
 
@@ -199,7 +224,8 @@ def load_curve(path: Path) -> ActionCurve:
         CheckpointError: the file is missing, damaged, or of another format.
     """
     tensors, about = load_tensors(path, CURVE_FORMAT, CURVE_VERSION, "the true actions of a clip", "stgt synthesize")
-    return ActionCurve(label=about["label"], apex=int(about["apex"]), **tensors)
+    tensors["speaking"] = tensors["speaking"].astype(bool)
+    return ActionCurve(label=about["label"], apex=int(about["apex"]), intensity=float(about["intensity"]), **tensors)
 
 
 def _sweep(folder: Path) -> None:
