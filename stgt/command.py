@@ -65,20 +65,20 @@ def known_options(parser) -> list[str]:  # noqa: ANN001
     return [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
 
 
-def dataset_in(arguments: Sequence[str]) -> str | None:
-    """The dataset that a command line or its recipe names; read before the parser, because a card sets defaults."""
+def option_in(arguments: Sequence[str], name: str) -> str | None:
+    """What a command line or its recipe gives for ``--name``; read before the parser, because it sets defaults."""
     import yaml
 
     found = None
     for index, argument in enumerate(arguments):
         option, equals, value = argument.partition("=")
         value = value if equals else (arguments[index + 1] if index + 1 < len(arguments) else "")
-        if option == "--dataset":
+        if option == f"--{name}":
             found = value
         elif option == "--config" and Path(value).is_file():  # what is not a file, or not YAML, the parser reports
             with contextlib.suppress(yaml.YAMLError):
                 recipe = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-                found = recipe.get("dataset", found) if isinstance(recipe, dict) else found
+                found = recipe.get(name, found) if isinstance(recipe, dict) else found
     return found
 
 

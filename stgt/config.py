@@ -143,6 +143,11 @@ class TrainConfig:
     """For one's own folder of clips: CSV file with the columns clip and subject."""
     validation: float = 0.2
     """Share of the training subjects held out to choose the epoch."""
+    init: str | None = None
+    """Checkpoint whose weights the model starts from, or pretrained for those that come with stgt; none: random ones.
+    Its model and window settings are taken over."""
+    train_subjects: int | None = None
+    """Train each fold on so many of its training subjects only, drawn by the seed; none: on all."""
     seed: int = 0
     """Of initial weights, batches, augmentation and the inner split."""
     workers: int | None = None

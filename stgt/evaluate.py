@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 class EvaluateConfig:
     """An evaluation."""
 
-    checkpoint: str
-    """Trained model: a .safetensors file with its .json beside it."""
     dataset: str
     """A card's name (stgt datasets lists them)."""
+    checkpoint: str = "pretrained"
+    """Trained model: a .safetensors file with its .json beside it; pretrained: the one that comes with stgt."""
     root: str | None = None
     """Where the dataset lies; none: STGT_DATA or ./data, then the card's folder name."""
     cache: str | None = None
     """Where prepared tracks and crops go; none: STGT_CACHE or the user cache."""
     output: str | None = None
-    """Folder of the results; none: evaluation-DATASET beside the checkpoint."""
+    """Folder of the results; none: evaluation-DATASET beside the checkpoint, or here for the one of stgt."""
     protocol: str | None = None
     """One of the card's protocols, whose classes are used; none: its default."""
     subject_pattern: str | None = None
@@ -68,10 +68,12 @@ def unseen(clips: Sequence[Clip], dataset: str, loaded: "LoadedModel") -> tuple[
     Raises:
         DatasetError: every subject was trained on.
     """
+    from stgt.models.checkpoint import seen_subjects
+
+    seen = seen_subjects(loaded.meta, dataset)
     trained_on = loaded.meta.get("dataset")
-    if trained_on != dataset:
+    if trained_on != dataset and not seen:
         return list(clips), f"all clips; the model was trained on {trained_on or 'other data'}"
-    seen = set(loaded.meta.get("extra", {}).get("training_subjects", ()))
     kept = [clip for clip in clips if clip.subject not in seen]
     if not kept:
         raise DatasetError(
@@ -108,6 +110,7 @@ def score_clips(
     from stgt.learning.fitting import clip_table
     from stgt.learning.publish import Outcome, print_scores, write_results
     from stgt.learning.results import attention_summary, read_clips
+    from stgt.models.checkpoint import PRETRAINED
 
     prepared = prepare_clips(clips, cache=config.cache, workers=config.workers)
     clips = [clip for clip in clips if clip.clip_id in prepared]
@@ -123,8 +126,11 @@ def score_clips(
         parameters=sum(parameter.numel() for parameter in loaded.model.parameters()),
         attention=attention_summary(clips, [readout], loaded.window.frame_rate),
         layout=loaded.layout,
+        temperatures=[loaded.temperature],
     )
-    folder = Path(config.output or Path(config.checkpoint).parent / f"evaluation-{config.dataset}")
+    # Results do not belong among the files of the installation.
+    beside = Path() if config.checkpoint == PRETRAINED else Path(config.checkpoint).parent
+    folder = Path(config.output or beside / f"evaluation-{config.dataset}")
     outcome = Outcome(
         title=f"{name} evaluated on {card.title}",
         card=card,

@@ -1,10 +1,11 @@
 """``stgt train``: train and score a model by a dataset's whole protocol, and write the run folder with its report."""
 
+import random
 import shlex
 import sys
 from collections.abc import Sequence
 
-from stgt.command import argument_parser, dataset_in, run
+from stgt.command import argument_parser, option_in, run
 from stgt.config import TrainConfig, from_dict, to_dict
 from stgt.data.cards import DatasetCard, load_card
 from stgt.data.protocols import Fold, make_folds
@@ -26,17 +27,30 @@ EPILOG = (
 
 
 def parse(arguments: Sequence[str]) -> TrainConfig:
-    """The configuration: defaults, then the card's, then the recipe's, then the command line's."""
+    """The configuration: defaults, then the card's, then the initial weights', the recipe's, the command line's.
+
+    Raises:
+        StgtError: an option that is not there, or that contradicts the initial weights.
+    """
     arguments = [lengthen(argument) for argument in arguments]
     parser = argument_parser("train", "Train and score a model by a dataset's protocol.", EPILOG)
     parser.add_argument("--config", action="config", help="Recipe (YAML); options after it override its keys.")
     parser.add_class_arguments(TrainConfig, as_group=False)
-    name = dataset_in(arguments)
+    name, init = option_in(arguments, "dataset"), option_in(arguments, "init")
     if name is not None:
         parser.set_defaults(dict(load_card(name).defaults))
+    if init is not None:
+        from stgt.learning.transfer import initial_settings
+
+        parser.set_defaults(initial_settings(init))
     values = parser.parse_args(arguments).as_dict()
     values.pop("config")
-    return from_dict(TrainConfig, values)
+    config = from_dict(TrainConfig, values)
+    if config.init is not None:
+        from stgt.learning.transfer import require_same_settings
+
+        require_same_settings(config)
+    return config
 
 
 def lengthen(argument: str) -> str:
@@ -54,6 +68,11 @@ def main(arguments: list[str]) -> None:
         print(f"note: {note}", file=sys.stderr)
     protocol = card.protocol(config.protocol)
     folds = choose_folds(make_folds(card, listing.clips, config.protocol), config.fold)
+    folds = limit_subjects(folds, config.train_subjects, config.seed)
+    if config.init is not None:
+        from stgt.learning.transfer import refuse_leak
+
+        refuse_leak(config.init, config.dataset, {clip.subject for clip in protocol.used(listing.clips)})
     sentence = describe(card, listing.clips, folds, config)
     print(sentence)
 
@@ -93,12 +112,40 @@ def choose_folds(folds: list[Fold], wanted: int | None) -> list[Fold]:
     return chosen
 
 
+def limit_subjects(folds: list[Fold], count: int | None, seed: int) -> list[Fold]:
+    """The folds with so many training subjects each, drawn by the seed; the test clips stay as they are.
+
+    A larger count keeps the subjects of a smaller one and adds others.
+
+    Raises:
+        StgtError: fewer than one, or more than a fold has.
+    """
+    if count is None:
+        return folds
+    limited = []
+    for fold in folds:
+        subjects = sorted({clip.subject for clip in fold.train})
+        if not 1 <= count <= len(subjects):
+            raise StgtError(
+                f"train_subjects is {count}, but fold {fold.index} has {len(subjects)} training subjects; "
+                f"give a number from 1 to {len(subjects)}"
+            )
+        kept = random.Random(f"{seed} {fold.index}").sample(subjects, len(subjects))[:count]
+        limited.append(Fold(fold.index, tuple(clip for clip in fold.train if clip.subject in kept), fold.test))
+    return limited
+
+
 def describe(card: DatasetCard, clips: Sequence, folds: list[Fold], config: TrainConfig) -> str:
     """The protocol in one sentence, with how the epoch is chosen: printed with every score."""
     sentence = card.protocol(config.protocol).describe(card.title, clips)
     if config.fold is not None:
         sentence += f"; fold {config.fold} only ({len(folds[0].test)} test clips)"
-    if config.validation > 0:
+    if config.train_subjects is not None:
+        who = "subject" if config.train_subjects == 1 else "subjects"
+        sentence += f"; trained on {config.train_subjects} {who} per fold, drawn by seed {config.seed}"
+    if config.init is not None:
+        sentence += f"; initialised from {config.init}"
+    if config.validation > 0 and config.train_subjects != 1:  # of a single subject none can be held out
         how = f"the epoch is chosen on {config.validation:.0%} of the training subjects, held out"
     else:
         how = "the last epoch is scored"

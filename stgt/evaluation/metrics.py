@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from stgt.errors import StgtError
-from stgt.evaluation.predictions import PredictionTable
+from stgt.evaluation.calibration import Calibration, calibration
+from stgt.evaluation.predictions import PredictionTable, none_if_nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,7 @@ class Summary:
     folds: dict[int, Scores]
     fold_war: Spread
     fold_uar: Spread
+    calibration: Calibration
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -122,6 +124,7 @@ class Summary:
         return {
             "pooled": self.pooled.to_dict(),
             "confidence_intervals_95": {"war": interval(self.intervals.war), "uar": interval(self.intervals.uar)},
+            "calibration": self.calibration.to_dict(),
             "over_folds": {"war": spread(self.fold_war), "uar": spread(self.fold_uar)},
             "folds": {str(fold): scores.to_dict() for fold, scores in self.folds.items()},
         }
@@ -186,7 +189,7 @@ def spread(values: list[float]) -> Spread:
 
 
 def summarise(table: PredictionTable, repeats: int = 1000, seed: int = 0) -> Summary:
-    """Scores pooled over all folds with confidence intervals, and per fold with mean and standard deviation."""
+    """Scores and calibration pooled over all folds, with confidence intervals, and per fold with mean and deviation."""
     folds = score_folds(table)
     return Summary(
         pooled=score(table),
@@ -194,6 +197,7 @@ def summarise(table: PredictionTable, repeats: int = 1000, seed: int = 0) -> Sum
         folds=folds,
         fold_war=spread([scores.war for scores in folds.values()]),
         fold_uar=spread([scores.uar for scores in folds.values()]),
+        calibration=calibration(table),
     )
 
 
@@ -249,11 +253,6 @@ def chance(table: PredictionTable) -> tuple[float, float]:
     """``(war, uar)`` of knowing nothing: the share of the commonest label, one over the number of classes present."""
     _, counts = np.unique(table.truth, return_counts=True)
     return (float(counts.max() / counts.sum()), 1.0 / len(counts)) if len(counts) else (math.nan, math.nan)
-
-
-def none_if_nan(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else value
 
 
 def _counts_per_subject(table: PredictionTable) -> tuple[np.ndarray, np.ndarray]:

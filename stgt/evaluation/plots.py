@@ -31,9 +31,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7
 ACCENT = PALETTE[0]
 
 # Neutral colours. The SVG of a page has CSS variables in their place; a PNG shows them as they are.
-_INK, _MUTED, _FAINT = "#1f2731", "#68737f", "#d5dae0"
+INK, MUTED, FAINT = "#1f2731", "#68737f", "#d5dae0"
 _GAP = "#eceff2"
-_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _FAINT: "var(--line)"}
+_VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--line)"}
 
 #: From even attention or less (grey) to much (vermilion): readable on light and on dark pages.
 ATTENTION_COLOURS = LinearSegmentedColormap.from_list("attention", ["#a9b4c0", "#E69F00", "#D55E00"])
@@ -42,26 +42,26 @@ _STYLE = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _MUTED,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": MUTED,
     "axes.labelsize": 9,
     "axes.titlesize": 10,
-    "axes.titlecolor": _INK,
+    "axes.titlecolor": INK,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
     "axes.prop_cycle": matplotlib.cycler(color=PALETTE),
-    "text.color": _INK,
+    "text.color": INK,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
-    "grid.color": _FAINT,
+    "grid.color": FAINT,
     "grid.linewidth": 0.6,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
-    "xtick.labelcolor": _MUTED,
-    "ytick.labelcolor": _MUTED,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "xtick.major.size": 0,
@@ -147,7 +147,7 @@ def _confusion_cell(axes: Any, row: int, column: int, share: float, count: int) 
     square = (column + 0.03, row + 0.03), 0.94, 0.94
     axes.add_patch(matplotlib.patches.Rectangle(*square, facecolor=ACCENT, alpha=opacity, linewidth=0))
     if count:
-        text = {"ha": "center", "va": "center", "color": "white" if share > 0.5 else _INK}
+        text = {"ha": "center", "va": "center", "color": "white" if share > 0.5 else INK}
         axes.text(column + 0.5, row + 0.44, f"{100 * share:.0f}", fontsize=10, **text)
         axes.text(column + 0.5, row + 0.76, f"{count}", fontsize=6.5, **text)
 
@@ -160,7 +160,7 @@ _CURVES = {
     "validation_uar": ("UAR", "validation"),
     "test_uar": ("UAR", "test (not used to choose)"),
 }
-_CURVE_COLOURS = {"training": _MUTED, "validation": PALETTE[0], "test (not used to choose)": PALETTE[1]}
+_CURVE_COLOURS = {"training": MUTED, "validation": PALETTE[0], "test (not used to choose)": PALETTE[1]}
 
 
 def learning_curves(folds: Sequence[Sequence[Mapping[str, Any]]], chosen: Sequence[int | None] = ()) -> Figure | None:
@@ -252,7 +252,7 @@ def attention_over_time(frames: np.ndarray, frame_rate: float | None = None) -> 
         figure = Figure(figsize=(4.6, 1.7), layout="constrained")
         axes = figure.add_subplot()
         axes.bar(times, relative, width=0.78 * step, color=ACCENT, alpha=0.85, linewidth=0)
-        axes.axhline(1.0, color=_MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.axhline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.set_xlim(times[0] - step, times[-1] + step)
         axes.set_ylabel("× even")
         axes.set_xlabel("seconds from the start of the window" if frame_rate else "frame of the window")
@@ -301,8 +301,8 @@ def timeline(
             axes.set_ylim(0, 1)
             axes.set_xlim(start, end)
             axes.set_yticks([])
-            axes.axhline(0, color=_FAINT, linewidth=1.2)
-            axes.set_ylabel(label, rotation=0, ha="right", va="center", color=_INK, fontsize=9.5)
+            axes.axhline(0, color=FAINT, linewidth=1.2)
+            axes.set_ylabel(label, rotation=0, ha="right", va="center", color=INK, fontsize=9.5)
             axes.spines[:].set_visible(False)
             if index < len(labels) - 1:
                 axes.tick_params(labelbottom=False)

@@ -1,6 +1,7 @@
 """What a model said about every clip: the table that metrics, reports and CSV files come from."""
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from stgt.files import atomic_path
 
 #: What stands in for a label where nothing could be read, because no face was found.
 NO_LABEL = "none"
+#: What stands in for a label where the most probable one is less probable than was asked for.
+UNCERTAIN = "uncertain"
 
 _COLUMNS = ("clip_id", "subject", "fold", "label", "predicted", "confidence")
 
@@ -183,3 +186,8 @@ class PredictionTable:
 def number(value: float) -> str:
     """A number as a CSV cell; an empty cell for NaN."""
     return "" if np.isnan(value) else f"{value:.9g}"
+
+
+def none_if_nan(value: float) -> float | None:
+    """A number for JSON, which has neither NaN nor infinity."""
+    return float(value) if math.isfinite(value) else None

@@ -13,6 +13,8 @@ import numpy as np
 
 from stgt.errors import StgtError
 from stgt.evaluation import plots
+from stgt.evaluation.calibration import BINS
+from stgt.evaluation.calibration_plots import calibration_figure
 from stgt.evaluation.metrics import Difference, Interval, Scores, Spread, Summary, chance, paired_difference, summarise
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import write_text
@@ -55,6 +57,7 @@ class ModelResult:
         attention: where the model looked.
         layout: the nodes on which it looked.
         seconds: time for training all folds.
+        temperatures: what each fold's logits were divided by, fitted without the test clips.
     """
 
     name: str
@@ -67,6 +70,7 @@ class ModelResult:
     attention: Attention | None = None
     layout: "NodeLayout | None" = None
     seconds: float | None = None
+    temperatures: Sequence[float] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +152,7 @@ def write_report(path: Path | str, report: ReportInput, repeats: int = 1000, see
         differences=_differences(report.models, repeats, seed),
         config=flatten(report.config),
         repeats=repeats,
+        bin_count=BINS,
     )
     write_text(path, page)
     return Path(path)
@@ -163,6 +168,9 @@ def _model_view(model: ModelResult, repeats: int, seed: int) -> dict[str, Any]:
         "summary": summary,
         "best": best,
         "confusion": plots.to_svg(plots.confusion_matrix(summary.pooled), f"Confusion matrix of {model.name}"),
+        "calibration": plots.to_svg(
+            calibration_figure(summary.calibration), f"Reliability, and accuracy over coverage, of {model.name}"
+        ),
         "mistakes": mistakes(summary.pooled),
         "curves": plots.to_svg(curves, f"Learning curves of {model.name}") if curves else "",
         "faces": _faces(model),

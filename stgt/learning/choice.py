@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import lightning
 import numpy as np
 
+from stgt.evaluation.calibration import negative_log_likelihood
 from stgt.evaluation.metrics import score
 from stgt.evaluation.predictions import PredictionTable
 
@@ -73,9 +74,9 @@ class EpochChoice(lightning.Callback):
         row: dict[str, float] = {"epoch": trainer.current_epoch, "train_loss": module.train_loss}
         if self.validation is not None:
             table = self.validation(parts.pop(0))
-            row |= {"validation_loss": table_loss(table), **named(table, "validation")}
+            row |= {"validation_loss": negative_log_likelihood(table), **named(table, "validation")}
         table = self.test(parts.pop(0))
-        row |= {"test_loss": table_loss(table), **named(table, "test")}
+        row |= {"test_loss": negative_log_likelihood(table), **named(table, "test")}
         self.curves.append(row)
         if self.is_honest(row):
             self.honest = row
@@ -97,12 +98,3 @@ def named(table: PredictionTable, part: str) -> dict[str, float]:
     """WAR and UAR of a table under the part's name."""
     scores = score(table)
     return {f"{part}_war": scores.war, f"{part}_uar": scores.uar}
-
-
-def table_loss(table: PredictionTable) -> float:
-    """Mean negative log-likelihood of the readable clips; infinite where none could be read."""
-    readable = table.read
-    if not readable.any():
-        return float("inf")
-    likelihood = table.probabilities[readable, table.truth_indices[readable]]
-    return float(-np.log(np.clip(likelihood, 1e-12, None)).mean())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
@@ -20,6 +21,7 @@ from stgt.data.layouts import Clip
 from stgt.data.prepare import Prepared
 from stgt.data.protocols import Fold, inner_validation
 from stgt.errors import StgtError
+from stgt.evaluation.calibration import search_temperature
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json
 from stgt.graphs.layout import load_layout
@@ -27,10 +29,12 @@ from stgt.learning.augmentation import Augmentation
 from stgt.learning.choice import EpochChoice
 from stgt.learning.module import ExpressionModule, balanced_weights
 from stgt.learning.progress import Progress
+from stgt.learning.readout import read_out
 from stgt.learning.sampler import EpochSampler
 from stgt.learning.state import SafetensorsState
-from stgt.models.checkpoint import save_checkpoint
-from stgt.models.registry import create_model
+from stgt.learning.transfer import origin, transfer_weights
+from stgt.models.checkpoint import load_checkpoint, read_description, save_checkpoint, set_temperature
+from stgt.models.registry import ExpressionModel, create_model
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class FoldTask:
     folder: Path
     """Where the fold's files go."""
     tensorboard: Path
+    init: str | None = None
+    """Checkpoint, or ``pretrained``, whose weights the model starts from; none: random ones."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class FoldResult:
     curves: list[dict[str, float]]
     honest_epoch: int
     best_test_epoch: int
+    temperature: float
     seconds: float
     checkpoint: Path
 
@@ -108,7 +115,7 @@ class FoldFit:
         lightning.seed_everything(self.seed, verbose=False)
         evaluated = [clips for clips in (self.validation_clips, self.test_clips) if clips]
         self.module = ExpressionModule(
-            create_model(task.model, len(task.labels), config.window),
+            self.new_model(),
             config.optimisation,
             self.class_weights(),
             tuple(len(clips) for clips in evaluated),
@@ -120,24 +127,56 @@ class FoldFit:
             self.tables(self.test_clips),
             listener=self,
         )
-        loaders = [
-            evaluation_loader(clips, task.prepared, task.labels, task.model, config.window, config.loader_workers)
-            for clips in evaluated
-        ]
+        loaders = [self.evaluation_loader(clips) for clips in evaluated]
         with quiet_lightning():
             trainer = make_trainer(config, choice, self.logger, self.state)
             resume_from = self.state if self.state.exists() else None
             trainer.fit(self.module, training_loader(task, self.fit_clips, self.seed), loaders, ckpt_path=resume_from)
         if trainer.is_global_zero:
+            temperature = self.calibrate(trainer.strategy.root_device)
             summary = {
                 "curves": choice.curves,
                 "honest_epoch": int(choice.honest["epoch"]),
                 "best_test_epoch": int(choice.best_test["epoch"]),
+                "temperature": temperature,
                 "seconds": round(choice.seconds + time.monotonic() - started, 1),
             }
             write_json(task.folder / "fold.json", summary)
             self.state.unlink(missing_ok=True)
         trainer.strategy.barrier()
+
+    def new_model(self) -> ExpressionModel:
+        """The model that fitting begins with."""
+        task = self.task
+        model = create_model(task.model, len(task.labels), task.config.window)
+        if task.init is not None:
+            transfer_weights(model, task.labels, load_checkpoint(task.init))
+        return model
+
+    def calibrate(self, device: torch.device) -> float:
+        """Fit the temperature of the honest epoch's weights on the validation clips, and score the test clips with it.
+
+        It is stored with the weights. Without a validation part it is 1 and the scores stay as they are; the test clips
+        take no part in it.
+        """
+        if not self.validation_clips:
+            return 1.0
+        checkpoint = self.task.folder / "model.safetensors"
+        model = load_checkpoint(checkpoint, device).model
+
+        def predictions(clips: list[Clip]) -> Callable[[float], PredictionTable]:
+            windows = read_out(model, self.evaluation_loader(clips), len(clips), device)
+            return lambda temperature: self.tables(clips)(windows.clip_probabilities(temperature))
+
+        temperature = search_temperature(predictions(self.validation_clips))
+        set_temperature(checkpoint, temperature)
+        predictions(self.test_clips)(temperature).to_csv(self.task.folder / "predictions.csv")
+        return temperature
+
+    def evaluation_loader(self, clips: list[Clip]) -> DataLoader:
+        """All windows of ``clips``, as they are."""
+        task, config = self.task, self.task.config
+        return evaluation_loader(clips, task.prepared, task.labels, task.model, config.window, config.loader_workers)
 
     def class_weights(self) -> Tensor | None:
         """Weights of the loss, from the clips that are fitted on."""
@@ -155,6 +194,7 @@ class FoldFit:
         if not self.module.trainer.is_global_zero:
             return
         task, fold = self.task, self.task.fold
+        source = {"initialised_from": origin(read_description(task.init), task.init)} if task.init else {}
         save_checkpoint(
             task.folder / "model.safetensors",
             self.module.model,
@@ -168,6 +208,7 @@ class FoldFit:
                 "protocol": task.config.protocol,
                 "seed": task.config.seed,
                 "training_subjects": sorted({clip.subject for clip in fold.train}),
+                **source,
             },
         )
         predictions.to_csv(task.folder / "predictions.csv")

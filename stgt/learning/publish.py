@@ -57,6 +57,7 @@ def metrics_document(outcome: Outcome) -> dict[str, Any]:
                 "honest": summarise(result.honest).to_dict(),
                 "best_on_test": None if result.best_on_test is None else summarise(result.best_on_test).to_dict(),
                 "honest_epochs": list(result.chosen_epochs),
+                "temperatures": list(result.temperatures),
                 "parameters": result.parameters,
                 "seconds": result.seconds,
             }
@@ -88,7 +89,9 @@ def print_scores(folder: Path, outcome: Outcome) -> None:
         print(f"\n{result.name}")
         # Without a choice of epochs there is nothing that could be called best-on-test, so nothing to tell apart.
         alone = result.best_on_test is None
-        print("  " + score_line("" if alone else "honest", summarise(result.honest)))
+        honest = summarise(result.honest)
+        ece = f"   ECE {100 * honest.calibration.ece:.1f}"
+        print("  " + score_line("" if alone else "honest", honest) + ece)
         if result.best_on_test is not None:
             print("  " + score_line("best-on-test", summarise(result.best_on_test)))
     war, uar = chance(outcome.results[0].honest)

@@ -16,17 +16,53 @@ class Readout:
 
     Attributes:
         probabilities: (N,K), NaN rows where no window holds a face.
-        nodes: (N,V), mean attention of each clip to each node, or None if the model has none.
-        frames: (N,T), mean attention of each clip's windows to each of their frames, or None.
+        nodes: (N,V), mean attention of each clip to each node.
+        frames: (N,T), mean attention of each clip's windows to each of their frames.
     """
 
     probabilities: np.ndarray
-    nodes: np.ndarray | None
-    frames: np.ndarray | None
+    nodes: np.ndarray
+    frames: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class WindowReadout:
+    """What a model said about the M windows of N clips, before anything is pooled.
+
+    Attributes:
+        logits: (M,K) float64.
+        share: (M,) share of the frames that hold a face.
+        nodes: (M,V), mean attention of the valid frames to each node.
+        frames: (M,T), attention to each frame.
+        clip: (M,) int64, the clip that each window is from.
+        clips: N.
+    """
+
+    logits: np.ndarray
+    share: np.ndarray
+    nodes: np.ndarray
+    frames: np.ndarray
+    clip: np.ndarray
+    clips: int
+
+    def clip_probabilities(self, temperature: float) -> np.ndarray:
+        """(N,K) of the clips: every window's logits divided by the temperature, then pooled."""
+        logits = torch.from_numpy(self.logits) / temperature
+        return pool_windows(logits.softmax(dim=-1).numpy(), self.share, self.clip, self.clips)
+
+    def pooled(self, temperature: float) -> Readout:
+        """The windows of each clip together."""
+        return Readout(
+            probabilities=self.clip_probabilities(temperature),
+            nodes=pool_windows(self.nodes, self.share, self.clip, self.clips),
+            frames=pool_windows(self.frames, self.share, self.clip, self.clips),
+        )
 
 
 @torch.inference_mode()
-def read_out(model: ExpressionModel, loader: DataLoader, clips: int, device: torch.device | str = "cpu") -> Readout:
+def read_out(
+    model: ExpressionModel, loader: DataLoader, clips: int, device: torch.device | str = "cpu"
+) -> WindowReadout:
     """Run ``model`` over the evaluation windows of ``clips`` clips.
 
     Args:
@@ -39,19 +75,10 @@ def read_out(model: ExpressionModel, loader: DataLoader, clips: int, device: tor
     columns: list[list[np.ndarray]] = [[] for _ in range(5)]
     for batch in loader:
         batch = batch.to(device)
-        logits, attention = model.forward_with_attention(
-            batch.geometry, batch.mask, batch.patches, batch.frames, batch.frames_mask
-        )
+        logits, attention = model.forward_with_attention(**batch.inputs)
         share = batch.mask.float().mean(dim=1)
         nodes = (attention.nodes * batch.mask[..., None]).sum(1) / batch.mask.sum(1, keepdim=True).clamp(min=1)
-        for column, values in zip(
-            columns, (logits.float().softmax(-1), share, batch.clip, nodes, attention.frames), strict=True
-        ):
-            column.append(values.float().cpu().numpy())
-    probabilities, share, clip, nodes, frames = (np.concatenate(column) for column in columns)
-    clip = clip.astype(np.int64)
-    return Readout(
-        probabilities=pool_windows(probabilities, share, clip, clips),
-        nodes=pool_windows(nodes, share, clip, clips),
-        frames=pool_windows(frames, share, clip, clips),
-    )
+        for column, values in zip(columns, (logits, share, nodes, attention.frames, batch.clip), strict=True):
+            column.append(values.double().cpu().numpy())
+    logits, share, nodes, frames, clip = (np.concatenate(column) for column in columns)
+    return WindowReadout(logits, share, nodes, frames, clip.astype(np.int64), clips)

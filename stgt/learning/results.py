@@ -31,6 +31,7 @@ def model_result(run: ModelRun, folds: Sequence[Fold], prepared: Prepared) -> Mo
         best_on_test=run.best_on_test,
         curves=[fitted.curves for fitted in run.folds],
         chosen_epochs=[fitted.honest_epoch for fitted in run.folds],
+        temperatures=[fitted.temperature for fitted in run.folds],
         attention=attention_summary(clips, readouts, loaded.window.frame_rate),
         layout=loaded.layout,
         seconds=sum(fitted.seconds for fitted in run.folds),
@@ -43,24 +44,22 @@ def summary_line(model: object) -> str:
 
 
 def read_clips(loaded: LoadedModel, clips: Sequence[Clip], prepared: Prepared, device: str = "cpu") -> Readout:
-    """Read prepared clips with a trained model.
+    """Read prepared clips with a trained model, at its temperature.
 
     The clips' labels take no part: they need not be among the model's.
     """
     loader = evaluation_loader(clips, prepared, loaded.labels, loaded.model_config, loaded.window)
-    return read_out(loaded.model.to(device), loader, len(clips), device)
+    return read_out(loaded.model.to(device), loader, len(clips), device).pooled(loaded.temperature)
 
 
 def attention_summary(clips: Sequence[Clip], readouts: Sequence[Readout], frame_rate: float) -> Attention | None:
-    """Mean attention to nodes per true label, and to frames, over all clips that hold a face.
+    """Mean attention to nodes per true label, and to frames, over all clips that hold a face; None if none does.
 
     Args:
         clips: those of the readouts, in order.
         readouts: one per fold.
         frame_rate: Hz of the windows.
     """
-    if any(readout.nodes is None or readout.frames is None for readout in readouts):
-        return None
     nodes = np.concatenate([readout.nodes for readout in readouts])
     frames = np.concatenate([readout.frames for readout in readouts])
     seen = np.isfinite(nodes).all(axis=1) & np.isfinite(frames).all(axis=1)

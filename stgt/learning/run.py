@@ -17,6 +17,7 @@ from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json, write_text
 from stgt.learning.fitting import FoldResult, FoldTask, fit_fold
 from stgt.learning.progress import Progress
+from stgt.models.checkpoint import FORMAT_VERSION, read_description
 
 #: Settings that say where and on what a run happens, not what comes out of it.
 PLACES = ("root", "cache", "output", "name", "workers", "loader_workers", "devices", "accelerator", "nodes", "fold")
@@ -62,6 +63,9 @@ def run_folder(config: TrainConfig, prepared: Prepared) -> Path:
     """
     settings = {key: value for key, value in to_dict(config).items() if key not in PLACES}
     content = "\n".join(f"{clip_id} {prepared[clip_id].folder.name}" for clip_id in sorted(prepared))
+    # The same weights are the same wherever they lie; a fold that another version finished has other files in it.
+    settings["init"] = read_description(config.init)["weights_sha256"] if config.init else None
+    settings["checkpoint_format"] = FORMAT_VERSION
     settings["clips"] = hashlib.sha256(content.encode()).hexdigest()[:16]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
     folder = Path(config.output) / (config.name or f"{config.dataset}-{config.model.name}-{digest}")
@@ -111,6 +115,7 @@ def run_models(
                 prepared=prepared,
                 folder=folder / model.name / f"fold_{fold.index}",
                 tensorboard=folder / "tensorboard",
+                init=config.init if model is config.model else None,
             )
             results.append(fit_fold(task, progress))
         runs.append(ModelRun(model, tuple(results)))

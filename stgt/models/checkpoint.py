@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,12 @@ from stgt.graphs.layout import NodeLayout, load_layout
 from stgt.models.registry import ExpressionModel, create_model
 
 #: Grows with every change of what the two files hold, or of what the same weights compute.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+#: What is given in place of a path for the weights that come with the package.
+PRETRAINED = "pretrained"
+#: Their name in ``stgt.weights``.
+PRETRAINED_NAME = "faces"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +39,7 @@ class LoadedModel:
         layout: its nodes.
         window: length and rate of the windows that it reads.
         model_config: its settings.
+        temperature: what its logits are divided by before they become probabilities.
         meta: the whole JSON: dataset, version of the program, and whatever was saved as ``extra``.
     """
 
@@ -40,6 +48,7 @@ class LoadedModel:
     layout: NodeLayout
     window: WindowConfig
     model_config: ModelConfig
+    temperature: float
     meta: dict[str, Any]
 
 
@@ -51,6 +60,7 @@ def save_checkpoint(
     model_config: ModelConfig,
     window: WindowConfig,
     dataset: str,
+    temperature: float = 1.0,
     extra: dict[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint; each of its two files is replaced as a whole.
@@ -62,6 +72,7 @@ def save_checkpoint(
         model_config: the model's settings.
         window: its windows.
         dataset: name of the card that it was trained on.
+        temperature: what the logits are to be divided by, see ``stgt.evaluation.calibration``.
         extra: anything for the JSON: fold, epoch, subjects it has seen.
     """
     path = Path(path)
@@ -82,34 +93,109 @@ def save_checkpoint(
                 "window": asdict(window),
                 "layout": {"name": model.layout.name, "fingerprint": model.layout.fingerprint},
                 "dataset": dataset,
+                "temperature": temperature,
                 "weights_sha256": digest,
                 "extra": dict(extra or {}),
             },
         )
 
 
+def set_temperature(path: Path | str, temperature: float) -> None:
+    """Write the temperature, fitted after the weights were saved, into a checkpoint's JSON."""
+    description = Path(path).with_suffix(".json")
+    write_json(description, {**_read_description(description), "temperature": temperature})
+
+
+def pretrained_path() -> Path:
+    """Where the weights that come with the package lie.
+
+    Raises:
+        CheckpointError: this installation has none.
+    """
+    path = Path(str(resources.files("stgt.weights").joinpath(f"{PRETRAINED_NAME}.safetensors")))
+    if not (path.is_file() and path.with_suffix(".json").is_file()):
+        raise CheckpointError(
+            f"this installation of stgt lacks the weights that should come with it ({path} and its .json); "
+            f"{_remedy(path)}"
+        )
+    return path
+
+
+def checkpoint_path(path: Path | str) -> Path:
+    """The weights file of a checkpoint that is given by either of its files, or by the word ``pretrained``.
+
+    Raises:
+        CheckpointError: one of its two files is missing.
+    """
+    if str(path) == PRETRAINED:
+        return pretrained_path()
+    weights = Path(path).with_suffix(".safetensors")
+    if not weights.is_file():
+        raise CheckpointError(f"there is no checkpoint {weights}; give the .safetensors file that training wrote")
+    if not weights.with_suffix(".json").is_file():
+        raise CheckpointError(
+            f"{weights} lacks {weights.with_suffix('.json').name} beside it, which says how to use it; copy both files"
+        )
+    return weights
+
+
+def read_description(path: Path | str) -> dict[str, Any]:
+    """A checkpoint's JSON, without its weights.
+
+    Args:
+        path: as for ``load_checkpoint``.
+
+    Raises:
+        CheckpointError: a missing or foreign file, or another format version.
+    """
+    return _read_description(checkpoint_path(path).with_suffix(".json"))
+
+
+def read_settings(path: Path | str) -> tuple[ModelConfig, WindowConfig]:
+    """The settings of a checkpoint's model and windows, without reading its weights.
+
+    The backbone's weights are in the checkpoint, so that the file that they once came from is none of them.
+
+    Raises:
+        CheckpointError: as ``read_description``, or a setting that this version does not know.
+    """
+    description = checkpoint_path(path).with_suffix(".json")
+    meta = _read_description(description)
+    config = _settings(ModelConfig, meta["model"], description)
+    return replace(config, backbone_weights=None), _settings(WindowConfig, meta["window"], description)
+
+
+def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
+    """The subjects of ``dataset`` that a model was trained on, or the model that it was initialised from, and so on.
+
+    Args:
+        meta: the model's JSON.
+        dataset: name of a card.
+    """
+    extra = meta.get("extra", {})
+    own = set(extra.get("training_subjects", ())) if meta.get("dataset") == dataset else set()
+    before = extra.get("initialised_from")
+    return own | (seen_subjects(before, dataset) if before else set())
+
+
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> LoadedModel:
     """Read a checkpoint.
 
     Args:
-        path: of either of its two files.
+        path: of either of its two files; ``"pretrained"`` for the weights that come with the package.
         device: where to put the model.
 
     Raises:
         CheckpointError: a missing, truncated or foreign file, another format version, or another node layout.
     """
-    path = Path(path)
-    weights, description = path.with_suffix(".safetensors"), path.with_suffix(".json")
-    if not weights.is_file():
-        raise CheckpointError(f"there is no checkpoint {weights}; give the .safetensors file that training wrote")
-    if not description.is_file():
-        raise CheckpointError(
-            f"{weights} lacks {description.name} beside it, which says how to use it; copy both files"
-        )
+    weights = checkpoint_path(path)
+    description = weights.with_suffix(".json")
     meta = _read_description(description)
     labels = tuple(meta["labels"])
-    window = _settings(WindowConfig, meta["window"], description)
-    config = _settings(ModelConfig, meta["model"], description)
+    config, window = (
+        _settings(ModelConfig, meta["model"], description),
+        _settings(WindowConfig, meta["window"], description),
+    )
     # The backbone's weights are in the checkpoint; the file that they once came from need not be here.
     try:
         model = create_model(replace(config, backbone_weights=None), len(labels), window)
@@ -127,7 +213,8 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Loa
         raise CheckpointError(
             f"the weights in {weights} do not fit the model that {description.name} describes"
         ) from error
-    return LoadedModel(model.to(device).eval(), labels, load_layout(config.layout), window, config, meta)
+    layout = load_layout(config.layout)
+    return LoadedModel(model.to(device).eval(), labels, layout, window, config, meta["temperature"], meta)
 
 
 def require_labels(checkpoint: LoadedModel, labels: Sequence[str], dataset: str) -> None:
@@ -149,7 +236,7 @@ def _read_description(path: Path) -> dict[str, Any]:
     try:
         meta = read_json(path)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is not readable JSON; copy the checkpoint anew") from error
+        raise CheckpointError(f"{path} is not readable JSON; {_remedy(path)}") from error
     if not isinstance(meta, dict) or "format_version" not in meta:
         raise CheckpointError(f"{path} does not describe a checkpoint of stgt")
     if meta["format_version"] != FORMAT_VERSION:
@@ -157,9 +244,15 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{path} has format version {meta['format_version']}, and this version of stgt reads {FORMAT_VERSION}; "
             f"use it with stgt {meta.get('stgt_version', 'of its time')}, or train anew"
         )
-    missing = [key for key in ("labels", "model", "window", "layout", "weights_sha256") if key not in meta]
+    needed = ("labels", "model", "window", "layout", "temperature", "weights_sha256")
+    missing = [key for key in needed if key not in meta]
     if missing:
-        raise CheckpointError(f"{path} lacks {missing[0]!r}; copy the checkpoint anew")
+        raise CheckpointError(f"{path} lacks {missing[0]!r}; {_remedy(path)}")
+    temperature = meta["temperature"]
+    if not isinstance(temperature, float | int) or not 0 < temperature < math.inf:
+        raise CheckpointError(
+            f"{path} has the temperature {temperature!r}, which is no positive number; {_remedy(path)}"
+        )
     return meta
 
 
@@ -176,8 +269,15 @@ def _settings(kind: type, values: dict[str, Any], path: Path) -> Any:
 
 def _read_weights(path: Path, meta: dict[str, Any]) -> dict[str, torch.Tensor]:
     if hashlib.sha256(path.read_bytes()).hexdigest() != meta["weights_sha256"]:
-        raise CheckpointError(f"{path} is truncated or not the file that its JSON describes; copy the checkpoint anew")
+        raise CheckpointError(f"{path} is truncated or not the file that its JSON describes; {_remedy(path)}")
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file; copy the checkpoint anew") from error
+        raise CheckpointError(f"{path} is not a readable safetensors file; {_remedy(path)}") from error
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a damaged or missing file."""
+    if path.parent == Path(str(resources.files("stgt.weights"))):
+        return "install stgt again (pip install --force-reinstall --no-deps stgt), or give a checkpoint of your own"
+    return "copy the checkpoint anew"

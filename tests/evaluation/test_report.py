@@ -79,6 +79,7 @@ def full_report(with_faceless_clip, table_of) -> ReportInput:
                 attention,
                 layout,
                 75.0,
+                [0.812, 1.204],
             ),
             ModelResult("stgcn", table_of(2, 0.8)),
         ],
@@ -119,11 +120,15 @@ def test_a_full_report_says_everything_and_stands_alone(tmp_path, full_report):
         "@article{someone}",
         "CC0",
         "1 clip held no face",
+        "calibration error (ECE)",
+        "0.81, 1.20",
         "Where stgt looked",
         "mouth",
     ):
         assert words in page.words, words
-    assert source.count("<svg") == 2 + 1 + len(scores.labels) + 1  # confusions, curves, faces, attention over time
+    assert (
+        source.count("<svg") == 2 + 2 + 1 + len(scores.labels) + 1
+    )
 
 
 def test_a_bare_report_leaves_out_what_it_does_not_know(tmp_path, table):

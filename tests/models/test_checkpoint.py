@@ -60,13 +60,16 @@ def test_a_missing_file_is_named(saved, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 99, "stgt_version": "9.1"}, r"format version 99.*reads 1.*stgt 9\.1"),
+        ({"format_version": 99, "stgt_version": "9.1"}, r"format version 99.*reads 2.*stgt 9\.1"),
         ({"format_version": None}, r"does not describe a checkpoint"),
         ({"labels": None}, r"lacks 'labels'"),
         ({"labels": ["a", "b"]}, r"do not fit"),
         ({"layout": {"name": "landmarks68", "fingerprint": "0"}}, r"trained on other nodes.*landmarks68"),
         ({"window": {"frames": 8, "colour": 1}}, r"setting 'colour'"),
         ({"window": {"frames": 1}}, r"at least 2 frames"),
+        ({"temperature": None}, r"lacks 'temperature'"),
+        ({"temperature": 0}, r"temperature 0, which is no positive number"),
+        ({"temperature": "warm"}, r"temperature 'warm'"),
         ({"model": {"name": "elsewhere"}}, r"unknown model 'elsewhere'"),
         ({"weights_sha256": "0"}, r"truncated or not the file"),
     ],

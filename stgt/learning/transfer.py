@@ -1,0 +1,104 @@
+"""Fine-tuning: a model that starts from the weights of a trained one instead of from random numbers."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from stgt.config import TrainConfig, to_dict
+from stgt.errors import CheckpointError, StgtError
+from stgt.models.checkpoint import LoadedModel, read_description, read_settings, seen_subjects
+from stgt.models.registry import ExpressionModel
+
+#: Settings that may differ from the checkpoint's: they change how a model is fitted, not what its weights compute.
+FREE = {"model": ("dropout", "modality_dropout"), "window": ("hop_s",)}
+
+#: Options of a fine-tuning where neither the recipe nor the command line says otherwise; chosen on rendered heads,
+#: see docs/finetuning.md. The weights are good already: large steps would undo them.
+DEFAULTS = {"optimisation.learning_rate": 5e-4, "optimisation.epochs": 20}
+
+
+def initial_settings(init: str) -> dict[str, Any]:
+    """The options that fine-tuning from ``init`` begins with: the checkpoint's model and windows, and ``DEFAULTS``.
+
+    Args:
+        init: a checkpoint's path, or ``pretrained``.
+
+    Returns:
+        Dotted option name -> value.
+    """
+    model, window = read_settings(init)
+    settings = {"model": to_dict(model), "window": to_dict(window)}
+    dotted = {f"{group}.{key}": value for group, values in settings.items() for key, value in values.items()}
+    return {**dotted, **DEFAULTS}
+
+
+def require_same_settings(config: TrainConfig) -> None:
+    """Make sure that no option contradicts the checkpoint that a run is initialised from.
+
+    Raises:
+        StgtError: one does.
+    """
+    model, window = read_settings(config.init)
+    for group, ours, theirs in (("model", config.model, model), ("window", config.window, window)):
+        for key, value in vars(theirs).items():
+            if key not in FREE[group] and getattr(ours, key) != value:
+                raise StgtError(
+                    f"{group}.{key} is {getattr(ours, key)}, but the model of --init {config.init} has {value}, and "
+                    "its weights fit no other; leave the option out"
+                )
+
+
+def refuse_leak(init: str, dataset: str, subjects: Collection[str]) -> None:
+    """Make sure that the initial weights have seen none of the subjects of a run.
+
+    Raises:
+        StgtError: they have, themselves or through the weights that they were initialised from.
+    """
+    leaked = sorted(seen_subjects(read_description(init), dataset) & set(subjects))
+    if leaked:
+        raise StgtError(
+            f"the weights of --init {init} were trained on {len(leaked)} of the subjects of {dataset} that are here "
+            f"({leaked[0]} for one): the score would be a leak; start from weights that have not seen them"
+        )
+
+
+def transfer_weights(model: ExpressionModel, labels: Sequence[str], source: LoadedModel) -> None:
+    """Copy the weights of ``source``: all that makes features, and the rows of the classifier that have the same label.
+
+    The classifier's rows for labels that ``source`` does not know keep their random numbers.
+
+    Args:
+        model: freshly made with the settings of ``source``, for ``labels``.
+        labels: K names in the order of the logits.
+        source: what to copy from.
+
+    Raises:
+        CheckpointError: the weights do not fit the model.
+    """
+    state = source.model.state_dict()
+    for name, value in model.head.state_dict().items():
+        known = state[f"head.{name}"]
+        rows = torch.stack(
+            [
+                known[source.labels.index(label)] if label in source.labels else value[index]
+                for index, label in enumerate(labels)
+            ]
+        )
+        state[f"head.{name}"] = rows
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError("the weights of --init do not fit a model of the same settings; train anew") from error
+
+
+def origin(meta: Mapping[str, Any], init: str) -> dict[str, Any]:
+    """What a checkpoint keeps of the one that it was initialised from: enough to find out whose faces it has seen.
+
+    Args:
+        meta: the JSON of the initial checkpoint.
+        init: as it was given.
+    """
+    extra = meta.get("extra", {})
+    kept = {key: extra[key] for key in ("training_subjects", "initialised_from") if key in extra}
+    return {"checkpoint": init, "weights_sha256": meta["weights_sha256"], "dataset": meta.get("dataset"), "extra": kept}
