@@ -3,9 +3,10 @@
 from stgt.command import argument_parser, run
 
 DESCRIPTION = (
-    "Render a dataset of synthetic faces that show seven expressions (neutral, anger, disgust, fear, happiness, "
-    "sadness, surprise): heads of varied age, gender and ancestry, H.264 clips, labels, and the true facial actions "
-    "of every frame. The same seed gives the same clips; an interrupted run goes on where it stopped."
+    "Render a dataset of synthetic faces that show eight expressions (neutral, anger, contempt, disgust, fear, "
+    "happiness, sadness, surprise), weak and strong, silent and talking: heads of varied age, gender and ancestry, "
+    "H.264 clips, labels, and the true facial actions of every frame. The same seed gives the same clips; an "
+    "interrupted run goes on where it stopped."
 )
 
 

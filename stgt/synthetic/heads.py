@@ -36,15 +36,20 @@ RESTRAINED = {
 
 #: The Face Units are gentle where people are not (a brow rises by 10 mm, theirs by 5): factors on a weight of 1.
 ACTION_GAIN = {
-    "browInnerUp": 1.6,
-    "browOuterUp": 1.4,
-    "browDown": 1.15,
+    "browInnerUp": 1.7,
+    "browOuterUp": 1.6,
+    "browDown": 1.3,
     "mouthFrown": 1.7,
     "mouthStretch": 1.4,
     "mouthLowerDown": 1.4,
     "mouthPress": 1.2,
-    "noseSneer": 1.3,
-    "eyeWide": 1.2,
+    "noseSneer": 1.9,
+    "eyeWide": 1.25,
+    "mouthSmile": 1.1,
+    "mouthDimple": 2.0,
+    "mouthShrugLower": 1.6,
+    "mouthShrugUpper": 1.2,
+    "jawForward": 1.5,
 }
 
 #: MakeHuman's rows of teeth touch the lips, hide behind the upper one, and the lower row climbs to the back. Each is

@@ -15,6 +15,8 @@ from stgt.synthetic.speech import Speech, talk
 DEFAULTS = PerformanceSettings()
 #: How far the mouth's part of an expression gives way while the person talks.
 GIVING_WAY = 0.3
+#: How far the resting face gives way to a full expression: a drooping mouth that smiles does not droop.
+RESTING_GIVING_WAY = 0.6
 #: Factor on meaningless movements while an expression is shown in the clip.
 CALM = 0.5
 #: sd in seconds of the starts of one expression's units.
@@ -125,7 +127,7 @@ def perform(
         expression[:, MOUTH] *= (1 - GIVING_WAY * speech.active)[:, None].astype(np.float32)
     weights += expression
     if resting is not None:
-        weights += resting
+        weights += resting * (1 - RESTING_GIVING_WAY * np.minimum(moving, 1))[:, None]
     idling.look(rng, weights, times, duration)
     blinks_per_s = idling.BLINKS_PER_S * (1.5 if speech is not None else 1.0)
     idling.blink(rng, weights, times, duration, blinks_per_s, times[apex] if events else None)

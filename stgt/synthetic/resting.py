@@ -15,12 +15,12 @@ TRAITS: tuple[tuple[dict[str, float], float], ...] = (
     ({"browDown": 0.40}, 1.3),  # a stern look
     ({"browDown": 0.25, "mouthFrown": 0.25, "mouthPress": 0.15}, 0.5),
     ({"mouthSmile": 0.22}, 1.2),  # a hint of a smile
-    ({"mouthDimple": 0.25}, 0.5),
-    ({"mouthPress": 0.40, "mouthRollLower": 0.15}, 1.0),  # pressed lips
+    ({"mouthDimple": 0.18}, 0.5),
+    ({"mouthPress": 0.35, "mouthRollLower": 0.20}, 1.0),  # pressed lips
     ({"mouthRollLower": 0.35, "mouthRollUpper": 0.35}, 0.8),  # thin lips
     ({"mouthPucker": 0.25, "mouthFunnel": 0.08}, 0.7),  # full lips
-    ({"mouthShrugLower": 0.30, "mouthShrugUpper": 0.10}, 0.6),
-    ({"eyeBlink": 0.28}, 1.2),  # hooded lids
+    ({"mouthShrugLower": 0.25, "mouthShrugUpper": 0.10}, 0.6),
+    ({"eyeBlink": 0.20}, 1.2),  # hooded lids
     ({"eyeSquint": 0.45}, 1.0),
     ({"eyeWide": 0.35}, 1.0),
     ({"browInnerUp": 0.28}, 0.9),

@@ -3,7 +3,8 @@
 Layout of the folder (also in docs/synthetic.md)::
 
     synthesis.json                          seed, settings and versions
-    labels.csv                              clip, subject, label, frame_rate, frames, take, age, gender
+    labels.csv                              clip, subject, label, frame_rate, frames, take, age, gender, ancestry,
+                                            intensity, speaking
     clips/subject_000/happiness_0.mp4       the pictures
     actions/subject_000/happiness_0.safetensors   the true facial actions and head pose of every frame
 """
@@ -37,6 +38,10 @@ from stgt.synthetic.settings import PerformanceSettings
 GENERATOR_VERSION = 2
 
 CURVE_FORMAT, CURVE_VERSION = "stgt.actions", 2
+COLUMNS = (
+    *("clip", "subject", "label", "frame_rate", "frames", "take"),
+    *("age", "gender", "ancestry", "intensity", "speaking"),
+)
 CLIPS_PER_JOB = 4
 #: More than these is a slip of the hand: 10,000 subjects take days and 12 GB.
 MOST_SUBJECTS, MOST_TAKES, MOST_FRAMES = 10_000, 1_000, 10_000
@@ -165,14 +170,22 @@ def make_clip(
 ) -> Iterator[tuple[np.ndarray, ActionCurve]]:
     """Frames ``(H, W, 3)`` uint8 of one clip, each with the curve that it belongs to."""
     head, appearance = _person(config.seed, subject)
-    rng = generator(config.seed, "clip", subject, label, take)
-    curve = sample_expression(
-        label, rng, config.frames, config.frame_rate, resting=head.identity.resting, settings=config.performance()
-    )
+    rng, curve = draw_curve(config, head.identity, subject, label, take)
     renderer.set_head(head, appearance)
     renderer.set_scene(sample_scene(rng, renderer.image_size))
     for index in range(len(curve)):
         yield renderer.render(curve.weights[index], curve.rotation[index], curve.translation[index]), curve
+
+
+def draw_curve(
+    config: SynthesisConfig, identity: Identity, subject: int, label: str, take: int
+) -> tuple[np.random.Generator, ActionCurve]:
+    """The true course of one clip, and the generator that its scene is drawn from next."""
+    rng = generator(config.seed, "clip", subject, label, take)
+    curve = sample_expression(
+        label, rng, config.frames, config.frame_rate, resting=identity.resting, settings=config.performance()
+    )
+    return rng, curve
 
 
 def _in_parallel(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> Iterator[int]:
@@ -286,13 +299,14 @@ def _label_table(config: SynthesisConfig, clips: list[tuple[int, str, int]]) -> 
     people = [sample_identity(config.seed, subject, labels) for subject in range(config.subjects)]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["clip", "subject", "label", "frame_rate", "frames", "take", "age", "gender"])
+    writer.writerow(COLUMNS)
     for subject, label, take in clips:
-        who: Identity = people[subject]
-        gender = "male" if who.gender > 0.5 else "female"
+        who = people[subject]
+        _, curve = draw_curve(config, who, subject, label, take)
         name = subject_name(subject)
         row = [f"{name}/{label}_{take}.mp4", name, label, f"{config.frame_rate:g}", config.frames, take]
-        writer.writerow([*row, round(who.age), gender])
+        row += [round(who.age), "male" if who.gender > 0.5 else "female", who.main_ancestry]
+        writer.writerow([*row, f"{curve.intensity:.3f}", int(curve.speaking.any())])
     return table.getvalue()
 
 
