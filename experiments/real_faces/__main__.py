@@ -8,7 +8,6 @@ Tracks are extracted once into --cache; from then on a checkpoint takes seconds.
 """
 
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 
@@ -52,17 +51,19 @@ def measure_command(options: argparse.Namespace) -> int:
     from real_faces.peers import Fer, fit_blendshapes
     from stgt.files import write_json
     from stgt.inference import ExpressionReader
+    from stgt.models.checkpoint import load_checkpoint
 
     if not (options.data or options.portraits):
         raise StgtError("nothing to measure; give --data, --portraits or both")
-    reader = ExpressionReader(options.checkpoint)
+    loaded = load_checkpoint(options.checkpoint)
+    reader = ExpressionReader(loaded)
     fer = Fer(options.data) if options.peers and options.data else None
     regression = fit_blendshapes(options.synthetic, options.cache) if options.peers and options.synthetic else None
     readings = read_all(Readers(reader, fer, regression), options.data, options.portraits, options.cache)
     figures = {
         "model": {
             "checkpoint": Path(options.checkpoint).name,
-            "sha256": digest(options.checkpoint),
+            "sha256": loaded.meta["weights_sha256"],
             "labels": list(reader.labels),
             "window_s": reader.window.duration_s,
             "hop_s": reader.window.hop_s,
@@ -80,16 +81,9 @@ def measure_command(options: argparse.Namespace) -> int:
     if options.pictures:
         from real_faces.pictures import draw_pictures
 
-        for path in draw_pictures(readings, options.pictures):
+        for path in draw_pictures(readings, figures["sets"], options.pictures):
             print(f"wrote {path}")
     return 0
-
-
-def digest(checkpoint: str) -> str:
-    """The sha256 of the weights."""
-    from stgt.models.checkpoint import checkpoint_path
-
-    return hashlib.sha256(checkpoint_path(checkpoint).read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from stgt.files import write_text
 
 #: How the readers are called in the tables.
 TITLES = {"stgt": "STGT", "fer": "fer", "blendshapes": "blendshapes + LR"}
-_PORTRAITS = "portraits, "
+#: How the names of the portraits' sets begin.
+PORTRAITS = "portraits, "
 
 
 def write_tables(path: Path, figures: Mapping[str, Any]) -> None:
@@ -40,7 +41,7 @@ def tables(figures: Mapping[str, Any]) -> dict[str, str]:
         found["py-feat"] = py_feat_table(figures["py_feat"])
     if figures["talking"]:
         found["talking"] = talking_table(figures["talking"])
-    if any(name.startswith(_PORTRAITS) for name in figures["sets"]):
+    if any(name.startswith(PORTRAITS) for name in figures["sets"]):
         found["portraits"] = portraits_table(figures["sets"])
     return found
 
@@ -131,11 +132,11 @@ def portraits_table(sets: Mapping[str, Any]) -> str:
     """Counts per variant and reader, and what the others were taken for."""
     rows = []
     for name, readers in sets.items():
-        if name.startswith(_PORTRAITS):
+        if name.startswith(PORTRAITS):
             for reader, scores in readers.items():
                 counts = [count(scores, label) for label in ("neutral", "happiness")]
                 missed = [mistakes(scores, label) for label in ("neutral", "happiness")]
-                rows.append((name.removeprefix(_PORTRAITS), TITLES[reader], *counts, *missed, uar(scores)))
+                rows.append((name.removeprefix(PORTRAITS), TITLES[reader], *counts, *missed, uar(scores)))
     heads = ("shown as", "reader", "neutral", "smile", "neutral taken for", "smile taken for", "UAR [95 % interval]")
     return markdown(heads, rows)
 
@@ -167,8 +168,9 @@ def glance(figures: Mapping[str, Any]) -> dict[str, Any]:
     for name, readers in figures["sets"].items():
         scores = readers["stgt"]
         line = f"UAR {scores['uar']:.3f}"
-        if name.startswith(_PORTRAITS):
+        if name.startswith(PORTRAITS):
             line = f"neutral {count(scores, 'neutral')}, smile {count(scores, 'happiness')}, {line}"
+            line += "; mean p " + " / ".join(f"{p:.2f}" for p in scores["truth_probability"].values())
             line += f"; neutral as {mistakes(scores, 'neutral')}; smile as {mistakes(scores, 'happiness')}"
         short[name] = line
     for name, clip in figures["crema_d"].items():

