@@ -37,14 +37,16 @@ FLAGS = {
 class LiveConfig:
     """A live session; the other options are in ``FLAGS``."""
 
-    checkpoint: str
-    """Trained model: a .safetensors file with its .json beside it."""
+    checkpoint: str = "pretrained"
+    """Trained model: a .safetensors file with its .json beside it; pretrained: the one that comes with stgt."""
     source: str = "0"
     """Camera by its index, video file, folder of images, or address of a stream (rtsp://, http://)."""
     every: float = 0.2
     """Seconds between two predictions; 0: at every frame."""
     smoothing: float = 0.5
     """Time constant in seconds with which the probabilities are smoothed; 0: not at all."""
+    min_confidence: float = 0.0
+    """From 0 to 1; a most probable label with a lower smoothed probability is called uncertain."""
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, mps."""
     record: str | None = None
@@ -90,7 +92,7 @@ def open_program(config: LiveConfig, stack: contextlib.ExitStack) -> "Program":
     from .session import LiveSession
 
     source = stack.enter_context(open_live_source(config.source, config.frame_rate))
-    reader = ExpressionReader(config.checkpoint, config.device)
+    reader = ExpressionReader(config.checkpoint, config.device, config.min_confidence)
     overlay = writer = screen = None
     if config.record or not config.headless:
         from .overlay import Overlay

@@ -60,7 +60,11 @@ class Overlay:
             picture = draw_mesh(picture, live.landmarks.points[:, :2] * scale)
         self._write_status(picture, live)
         panel = self._panel.draw(
-            live.timestamp_s, np.array(self._times), np.array(self._probabilities), absent=live.state.value
+            live.timestamp_s,
+            np.array(self._times),
+            np.array(self._probabilities),
+            absent=live.state.value,
+            min_confidence=live.prediction.min_confidence,
         )
         return np.hstack([picture, panel])
 

@@ -72,12 +72,12 @@ class LiveFrame:
 
     @property
     def label(self) -> str:
-        """The label with the highest smoothed probability, or ``"none"``."""
-        return top_label(self.labels, self.probabilities)
+        """The label with the highest smoothed probability, ``"uncertain"`` if it is too low, or ``"none"``."""
+        return top_label(self.labels, self.probabilities, self.prediction.min_confidence)
 
     @property
     def confidence(self) -> float:
-        """The smoothed probability of the label; NaN without one."""
+        """The highest smoothed probability; NaN without one."""
         return float(self.probabilities.max())
 
 

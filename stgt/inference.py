@@ -2,7 +2,7 @@
 
     from stgt.inference import ExpressionReader
 
-    reader = ExpressionReader("model.safetensors")
+    reader = ExpressionReader()
     for window in reader.read("video.mp4"):
         print(window.start_s, window.label, window.confidence)
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from stgt.errors import StgtError
 from stgt.evaluation.pooling import pool_windows
-from stgt.evaluation.predictions import NO_LABEL
+from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +45,7 @@ class Prediction:
         probabilities: (K,) float64 summing to one; NaN if no frame of the window holds a face.
         valid_share: share of the window's frames that hold a face.
         face: number of the face, from 0.
+        min_confidence: the label is ``"uncertain"`` if its probability is lower.
     """
 
     source: str
@@ -54,15 +55,16 @@ class Prediction:
     probabilities: np.ndarray
     valid_share: float
     face: int = 0
+    min_confidence: float = 0.0
 
     @property
     def label(self) -> str:
-        """The most probable label, or ``"none"`` without a face."""
-        return top_label(self.labels, self.probabilities)
+        """The most probable label, ``"uncertain"`` if it is not probable enough, or ``"none"`` without a face."""
+        return top_label(self.labels, self.probabilities, self.min_confidence)
 
     @property
     def confidence(self) -> float:
-        """The probability of the label; NaN without a face."""
+        """The highest probability; NaN without a face."""
         return float(self.probabilities.max())
 
     @property
@@ -79,11 +81,13 @@ class Reading(Sequence[Prediction]):
         predictions: one per window.
         track: landmarks and validity of every frame.
         labels: the K label names.
+        min_confidence: as of its predictions.
     """
 
     predictions: tuple[Prediction, ...]
     track: "LandmarkTrack"
     labels: tuple[str, ...]
+    min_confidence: float = 0.0
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -115,13 +119,16 @@ class Reading(Sequence[Prediction]):
 
     @property
     def label(self) -> str:
-        """The label of the whole source, or ``"none"`` without a face."""
-        return top_label(self.labels, self.clip_probabilities)
+        """The label of the whole source, ``"uncertain"``, or ``"none"`` without a face."""
+        return top_label(self.labels, self.clip_probabilities, self.min_confidence)
 
 
-def top_label(labels: Sequence[str], probabilities: np.ndarray) -> str:
-    """The most probable label; ``"none"`` if the probabilities are NaN."""
-    return labels[int(probabilities.argmax())] if np.isfinite(probabilities).all() else NO_LABEL
+def top_label(labels: Sequence[str], probabilities: np.ndarray, min_confidence: float = 0.0) -> str:
+    """The most probable label; ``"none"`` if the probabilities are NaN, ``"uncertain"`` if all are too low."""
+    if not np.isfinite(probabilities).all():
+        return NO_LABEL
+    best = int(probabilities.argmax())
+    return labels[best] if probabilities[best] >= min_confidence else UNCERTAIN
 
 
 def clip_probabilities(predictions: Sequence[Prediction], labels: Sequence[str] | None = None) -> np.ndarray:
@@ -162,21 +169,32 @@ class ExpressionReader:
     """A trained model, ready to read videos.
 
     Args:
-        checkpoint: a ``.safetensors`` file with its ``.json`` beside it, or a model loaded already.
+        checkpoint: a ``.safetensors`` file with its ``.json`` beside it, or a model loaded already; ``pretrained`` is
+            the one that comes with stgt.
         device: ``auto``, ``cpu``, ``cuda`` (or ``cuda:1``), ``mps``.
+        min_confidence: from 0 to 1; what is said with a lower probability gets the label ``"uncertain"``.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged or of another format version.
-        StgtError: the device is not there.
+        StgtError: the device is not there, or a ``min_confidence`` that is no probability.
     """
 
-    def __init__(self, checkpoint: "Path | str | LoadedModel", device: str = "auto") -> None:
+    def __init__(
+        self,
+        checkpoint: "Path | str | LoadedModel" = "pretrained",
+        device: str = "auto",
+        min_confidence: float = 0.0,
+    ) -> None:
+        if not 0 <= min_confidence <= 1:
+            raise StgtError(f"the least confidence is {min_confidence}; it is a probability, from 0 to 1")
         from stgt.data.clips import WindowReader
         from stgt.models.checkpoint import load_checkpoint
 
         self.device = choose_device(device)
         loaded = load_checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
         self.model = loaded.model.to(self.device).eval()
+        self.temperature = loaded.temperature
+        self.min_confidence = min_confidence
         self.labels: tuple[str, ...] = tuple(loaded.labels)
         self.window = loaded.window
         self.layout = loaded.layout
@@ -203,7 +221,7 @@ class ExpressionReader:
         from stgt.faces.extract import extract
 
         track, crops = extract(source, landmarker=landmarker, frame_rate=frame_rate, progress=progress)
-        return Reading(tuple(self.predict_windows(track, crops)), track, self.labels)
+        return Reading(tuple(self.predict_windows(track, crops)), track, self.labels, self.min_confidence)
 
     def predict_windows(
         self, track: "LandmarkTrack", crops: "CropSequence | None" = None, starts: Sequence[float] | None = None
@@ -229,7 +247,7 @@ class ExpressionReader:
             shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
             with torch.inference_mode():
                 logits = self.model(**batch.to(self.device).inputs)
-            probabilities = logits.double().softmax(dim=-1).cpu().numpy()
+            probabilities = (logits.double() / self.temperature).softmax(dim=-1).cpu().numpy()
             probabilities[shares == 0] = np.nan
             predictions += [
                 Prediction(
@@ -239,6 +257,7 @@ class ExpressionReader:
                     labels=self.labels,
                     probabilities=row,
                     valid_share=float(share),
+                    min_confidence=self.min_confidence,
                 )
                 for start, row, share in zip(part, probabilities, shares, strict=True)
             ]

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.inference import ExpressionReader
 
-    reader = ExpressionReader(options.checkpoint, options.device)
+    reader = ExpressionReader(options.checkpoint, options.device, options.min_confidence)
     windows: list[Prediction] = []
     read = 0
     try:
@@ -84,7 +84,12 @@ def parser():  # noqa: ANN201 - jsonargparse is imported late
     """The command's options."""
     options = argument_parser("predict", DESCRIPTION, EPILOG)
     options.add_argument("sources", nargs="+", metavar="SOURCE", help="Video, folder of images, or folder of these.")
-    options.add_argument("--checkpoint", required=True, metavar="FILE", help="Trained model (.safetensors).")
+    options.add_argument(
+        "--checkpoint",
+        default="pretrained",
+        metavar="FILE",
+        help="Trained model (.safetensors); pretrained: the one that comes with stgt.",
+    )
     options.add_argument("--out", metavar="DIR|FILE", help="Folder for all results, or the .csv or .json file.")
     options.add_argument("--format", choices=("csv", "json"), help="Of the table; none: as --out ends, else csv.")
     for name, what in (("--plot", "a picture of each timeline"), ("--video", "annotated videos")):
@@ -92,6 +97,13 @@ def parser():  # noqa: ANN201 - jsonargparse is imported late
             name, action=argparse.BooleanOptionalAction, help=f"Whether to write {what}; none: if --out is a folder."
         )
     options.add_argument("--frame-rate", type=float, metavar="HZ", help="Of folders of images; none: 25.")
+    options.add_argument(
+        *("--min-confidence", "--min_confidence"),
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="Windows whose most probable label has a lower probability are called uncertain.",
+    )
     options.add_argument("--device", default="auto", help="Where the model runs: auto, cpu, cuda, mps.")
     return options
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from stgt.evaluation.plots import PALETTE
+from stgt.evaluation.predictions import UNCERTAIN
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -40,7 +41,14 @@ class Panel:
         self._top = self._px(104)
         self._row = (height - self._top - self._px(34)) / max(len(self.labels), 1)
 
-    def draw(self, time_s: float, times: np.ndarray, probabilities: np.ndarray, absent: str = "no face") -> np.ndarray:
+    def draw(
+        self,
+        time_s: float,
+        times: np.ndarray,
+        probabilities: np.ndarray,
+        absent: str = "no face",
+        min_confidence: float = 0.0,
+    ) -> np.ndarray:
         """The panel at one moment.
 
         Args:
@@ -48,6 +56,7 @@ class Panel:
             times: (N,) s, ascending; those within the last ``HISTORY_S`` are shown.
             probabilities: (N, K); NaN rows where there is no face. The last row is what is said now.
             absent: what is said where the last row is NaN.
+            min_confidence: where the highest of the last row is lower, ``uncertain`` is said and no label leads.
 
         Returns:
             (height, width, 3) uint8 RGB.
@@ -56,12 +65,14 @@ class Panel:
         recent = times > time_s - HISTORY_S - 0.5
         times, probabilities = times[recent], probabilities[recent]
         now = probabilities[-1] if len(probabilities) else np.full(len(self.labels), np.nan)
-        leader = int(now.argmax()) if np.isfinite(now).all() else None
+        seen = bool(np.isfinite(now).all())
+        leader = int(now.argmax()) if seen and now.max() >= min_confidence else None
         for index in range(len(self.labels)):
             self._curve(picture, index, time_s, times, probabilities[:, index], index == leader)
         if leader is not None:
             self._confidence_bar(picture, _COLOURS[leader % len(_COLOURS)], float(now[leader]))
-        return self._write(picture, time_s, now, absent if leader is None else self.labels[leader], leader)
+        title = self.labels[leader] if leader is not None else UNCERTAIN if seen else absent
+        return self._write(picture, time_s, now, title, leader)
 
     def _curve(
         self, picture: np.ndarray, index: int, time_s: float, times: np.ndarray, values: np.ndarray, leads: bool
@@ -157,7 +168,9 @@ def write_annotated_video(
                     rgb = _resize(rgb, (wide, tall)) // 2  # dim: nothing is read here
                 first = int(np.searchsorted(track.times, time_s - HISTORY_S - 0.5))
                 past = slice(first, index + 1)
-                column = panel.draw(time_s, track.times[past], probabilities[past])
+                column = panel.draw(
+                    time_s, track.times[past], probabilities[past], min_confidence=reading.min_confidence
+                )
                 writer.write(np.hstack([rgb, column]), time_s)
                 if progress is not None:
                     progress(index + 1, frames.frame_count)

@@ -32,7 +32,7 @@ ACCENT = PALETTE[0]
 
 # Neutral colours. The SVG of a page has CSS variables in their place; a PNG shows them as they are.
 INK, MUTED, FAINT = "#1f2731", "#68737f", "#d5dae0"
-_GAP = "#eceff2"
+_GAP, _HATCH = "#eceff2", "#aeb6bf"
 _VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--line)"}
 
 #: From even attention or less (grey) to much (vermilion): readable on light and on dark pages.
@@ -268,8 +268,11 @@ def timeline(
     gaps: Sequence[tuple[float, float]] = (),
     title: str = "",
     span: tuple[float, float] | None = None,
+    min_confidence: float = 0.0,
 ) -> Figure:
     """One row per label with its probability over time: full colour where the label leads, grey where there is no face.
+
+    Where no label is probable enough, none leads, and the rows are hatched in grey.
 
     Args:
         labels: K label names.
@@ -278,13 +281,16 @@ def timeline(
         gaps: (start, end) in seconds without a face.
         title: above the figure, such as the name of the video.
         span: seconds shown; none: from the first to the last of ``times``.
+        min_confidence: the least probability that a label must have to lead.
     """
     times, probabilities = np.asarray(times, dtype=float), np.asarray(probabilities, dtype=float)
     start, end = span or ((times[0], times[-1]) if len(times) else (0.0, 1.0))
     end = max(end, start + 1e-3)
     # Every window holds from halfway to the one before to halfway to the next, so that short videos show too.
     edges = np.concatenate([[start], (times[1:] + times[:-1]) / 2, [end]]) if len(times) else np.array([start, end])
-    leading = np.where(np.isfinite(probabilities).all(axis=1), np.nan_to_num(probabilities).argmax(axis=1), -1)
+    seen, highest = np.isfinite(probabilities).all(axis=1), np.nan_to_num(probabilities).max(axis=1, initial=0.0)
+    uncertain = seen & (highest < min_confidence)
+    leading = np.where(seen & ~uncertain, np.nan_to_num(probabilities).argmax(axis=1), -1)
     with style():
         figure = Figure(figsize=(8.6, 0.7 + 0.44 * len(labels)))
         rows = figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0]
@@ -296,6 +302,8 @@ def timeline(
                 lead = np.where(leading == index, values, np.nan)
                 axes.stairs(values, edges, fill=True, color=colour, alpha=0.28, linewidth=0)
                 axes.stairs(lead, edges, fill=True, color=colour, alpha=0.9, linewidth=0)
+                hatch = {"facecolor": "none", "edgecolor": _HATCH, "hatch": "////", "linewidth": 0, "zorder": 2.5}
+                axes.stairs(np.where(uncertain, 1.0, np.nan), edges, fill=True, **hatch)
             for gap in gaps:  # over the curves: windows reach into a gap from both sides, but nothing was seen there
                 axes.axvspan(*gap, facecolor=_GAP, linewidth=0, zorder=3)
             axes.set_ylim(0, 1)
@@ -306,7 +314,8 @@ def timeline(
             axes.spines[:].set_visible(False)
             if index < len(labels) - 1:
                 axes.tick_params(labelbottom=False)
-        rows[-1].set_xlabel("seconds" + (" (grey: no face)" if gaps else ""))
+        notes = [*(["grey: no face"] if gaps else []), *(["hatched: uncertain"] if uncertain.any() else [])]
+        rows[-1].set_xlabel("seconds" + (f" ({', '.join(notes)})" if notes else ""))
         rows[0].set_title(title, pad=8)
     return figure
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stgt.evaluation.predictions import NO_LABEL, number
+from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN, number
 from stgt.files import atomic_path
 from stgt.files import write_json as write_json_file
 
@@ -69,20 +69,21 @@ def no_face_spans(track: "LandmarkTrack") -> list[tuple[float, float]]:
 
 
 def timeline_figure(reading: "Reading", title: str = "") -> "Figure":
-    """Probabilities over the time of a source; times without a face are grey."""
+    """Probabilities over the time of a source; times without a face are grey, uncertain ones hatched."""
     from stgt.evaluation import plots
 
     times = reading.track.times
     span = (float(times[0]), float(times[-1])) if len(times) else (0.0, 1.0)
+    gaps = no_face_spans(reading.track)
     return plots.timeline(
-        reading.labels, reading.times, reading.probabilities, no_face_spans(reading.track), title, span
+        reading.labels, reading.times, reading.probabilities, gaps, title, span, reading.min_confidence
     )
 
 
 def describe(reading: "Reading", most: int = 12) -> str:
     """A few lines for the terminal: neighbouring windows of one label together, then the whole source."""
     spans = label_spans(reading)
-    width = max(map(len, (*reading.labels, "no face")))
+    width = max(map(len, (*reading.labels, "no face", UNCERTAIN)))
     lines = []
     for start, end, label, confidence, seen in spans[:most]:
         bar = "" if math.isnan(confidence) else f"{'█' * round(16 * confidence):<16} {confidence:.2f}"
@@ -95,6 +96,7 @@ def describe(reading: "Reading", most: int = 12) -> str:
     if np.isfinite(whole).all():
         best = np.argsort(-whole)[:3]
         summary = ", ".join(f"{reading.labels[index]} {whole[index]:.2f}" for index in best)
+        summary = f"{UNCERTAIN} ({summary})" if reading.label == UNCERTAIN else summary
     else:
         summary = "no face found"
     return "\n".join([*lines, f"  as a whole: {summary}"])

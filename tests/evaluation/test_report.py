@@ -126,9 +126,7 @@ def test_a_full_report_says_everything_and_stands_alone(tmp_path, full_report):
         "mouth",
     ):
         assert words in page.words, words
-    assert (
-        source.count("<svg") == 2 + 2 + 1 + len(scores.labels) + 1
-    )
+    assert source.count("<svg") == 2 + 2 + 1 + len(scores.labels) + 1
 
 
 def test_a_bare_report_leaves_out_what_it_does_not_know(tmp_path, table):
