@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from stgt.errors import DatasetError, StgtError
+from stgt.errors import DatasetError
 from stgt.faces.tracks import load_tensors, save_tensors
 from stgt.files import read_json, write_json, write_text
 from stgt.synthetic.anny_data import ACTIONS, HeadData, load_head_data
@@ -32,7 +31,7 @@ from stgt.synthetic.motion import ActionCurve
 from stgt.synthetic.offscreen import OffscreenWindow
 from stgt.synthetic.rendering import FaceRenderer
 from stgt.synthetic.scenes import sample_scene
-from stgt.synthetic.settings import PerformanceSettings
+from stgt.synthetic.synthesis import SynthesisConfig
 
 #: Grows with every change of what a seed gives, so that clips of two generators are never mixed in one folder.
 GENERATOR_VERSION = 2
@@ -43,71 +42,7 @@ COLUMNS = (
     *("age", "gender", "ancestry", "intensity", "speaking"),
 )
 CLIPS_PER_JOB = 4
-#: More than these is a slip of the hand: 10,000 subjects take days and 12 GB.
-MOST_SUBJECTS, MOST_TAKES, MOST_FRAMES = 10_000, 1_000, 10_000
 QUALITY = 55.0  # of the video: at 60 twice the time and three times the bytes go into the sensor's noise
-
-
-@dataclass(frozen=True)
-class SynthesisConfig:
-    """Which faces to make, and where."""
-
-    out: str = "data/synthetic"
-    """Folder of the dataset."""
-
-    subjects: int = 30
-    """People; may be raised later."""
-
-    takes: int = 2
-    """Clips of each person and expression; may be raised later."""
-
-    seed: int = 0
-    """Fixes everything: the same seed gives the same clips."""
-
-    frames: int = 32
-    """Frames per clip."""
-
-    frame_rate: float = 16.0
-    """Hz."""
-
-    size: int = 320
-    """Width and height of the pictures, in pixels."""
-
-    speech: float = 0.3
-    """Share of clips in which the person talks, 0 to 1."""
-
-    least_intensity: float = 0.3
-    """Weakest expression: 1 is a full one, 0.15 is barely visible."""
-
-    workers: int | None = None
-    """Processes; none: one per core."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("subjects", 1), ("takes", 1), ("seed", 0), ("frames", 2), ("size", 64)):
-            if getattr(self, name) < least:
-                raise StgtError(f"--{name} is {getattr(self, name)}; it must be at least {least}")
-        for name, most in (("subjects", MOST_SUBJECTS), ("takes", MOST_TAKES), ("frames", MOST_FRAMES)):
-            if getattr(self, name) > most:
-                raise StgtError(f"--{name} is {getattr(self, name)}; it must be at most {most}")
-        if not 0 <= self.speech <= 1:
-            raise StgtError(f"--speech is {self.speech}; it is a share of the clips, between 0 and 1")
-        if not 0.05 <= self.least_intensity <= 1:
-            raise StgtError(f"--least_intensity is {self.least_intensity}; it must lie between 0.05 and 1")
-        if not 1 <= self.frame_rate <= 240:
-            raise StgtError(f"--frame_rate is {self.frame_rate}; it must lie between 1 and 240 Hz")
-        if self.size > 2048 or self.size % 2:
-            raise StgtError(f"--size is {self.size}; it must be an even number of pixels, at most 2048")
-        if self.workers is not None and self.workers < 1:
-            raise StgtError(f"--workers is {self.workers}; it must be at least 1")
-
-    def settings(self) -> dict[str, Any]:
-        """What must be the same for two runs to write into one folder."""
-        names = ("seed", "frames", "frame_rate", "size", "speech", "least_intensity")
-        return {name: getattr(self, name) for name in names}
-
-    def performance(self) -> PerformanceSettings:
-        """What people do in the clips."""
-        return PerformanceSettings(speaking=self.speech, least_intensity=self.least_intensity)
 
 
 @dataclass(frozen=True)

@@ -105,3 +105,28 @@ def test_heads_differ_and_actions_add_up(head_data, person):
     assert np.allclose(head.displacement(smile + jaw), both, atol=1e-6)
     assert np.allclose(head.shape(smile + jaw), head.rest + both, atol=1e-6)
     assert head.displacement(jaw)[np.unique(head_data.triangles["lower_teeth"]), 1].mean() < -0.003
+
+
+def test_people_rest_and_move_in_their_own_way(head_data):
+    people = [sample_identity(0, subject, head_data.local_labels) for subject in range(120)]
+    resting = np.array([person.resting for person in people])
+    assert resting.shape == (120, 52)
+    assert resting.min() >= 0
+    strongest = resting.max(axis=1)
+    assert np.median(strongest) < 0.25  # most people a little
+    assert 0.3 < strongest.max() <= 0.6  # some a lot
+    assert resting[:, ACTIONS.index("browDownLeft")].max() > 0.2  # a stern face is a face at rest
+    gains = np.log([person.gains for person in people])
+    free = [index for index, name in enumerate(ACTIONS) if name.startswith(("brow", "mouthSmile", "mouthFrown"))]
+    assert gains[:, free].std() == pytest.approx(0.2, abs=0.04)
+    assert np.abs(gains[:, ACTIONS.index("eyeBlinkLeft")]).max() < 0.1  # lids must meet
+
+
+def test_gains_scale_what_a_head_does(head_data):
+    identity = sample_identity(0, 1, head_data.local_labels)
+    plain = Head(head_data, dataclasses.replace(identity, gains=np.ones(52, np.float32)))
+    lively = Head(head_data, dataclasses.replace(identity, gains=np.full(52, 1.3, np.float32)))
+    smile = np.zeros(52)
+    smile[ACTIONS.index("mouthSmileLeft")] = 0.5
+    assert np.allclose(lively.displacement(smile), 1.3 * plain.displacement(smile), atol=1e-7)
+    assert np.allclose(lively.rest, plain.rest)

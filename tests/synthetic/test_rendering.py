@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from stgt.synthetic.actions import action_vector
 from stgt.synthetic.anny_data import ACTIONS
-from stgt.synthetic.expressions import action_vector
 from stgt.synthetic.heads import Head
 from stgt.synthetic.scenes import sample_scene
 

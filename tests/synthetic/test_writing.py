@@ -14,10 +14,11 @@ import pytest
 from stgt.errors import CheckpointError, DatasetError, MissingExtraError, StgtError
 from stgt.faces.video import open_source
 from stgt.synthesize import main
+from stgt.synthetic.actions import LABELS
 from stgt.synthetic.anny_data import ACTIONS
-from stgt.synthetic.expressions import LABELS, sample_expression
-from stgt.synthetic.heads import generator
-from stgt.synthetic.writing import SynthesisConfig, load_curve, synthesize
+from stgt.synthetic.expressions import sample_expression
+from stgt.synthetic.heads import generator, sample_identity
+from stgt.synthetic.writing import SynthesisConfig, draw_curve, load_curve, synthesize
 
 SMALL = {"subjects": 1, "takes": 1, "frames": 4, "size": 96}
 
@@ -30,7 +31,7 @@ def contents(folder):
             found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif path.suffix == ".safetensors" and not path.name.startswith("."):
             curve = load_curve(path)
-            arrays = (curve.weights, curve.rotation, curve.translation, curve.times)
+            arrays = (curve.weights, curve.rotation, curve.translation, curve.times, curve.shown, curve.speaking)
             found[str(path.relative_to(folder))] = (curve.label, curve.apex, *(array.tobytes() for array in arrays))
     return found
 
@@ -41,9 +42,9 @@ def made(tmp_path_factory, head_data):
     folder = tmp_path_factory.mktemp("made")
     calls = []
     result = synthesize(SynthesisConfig(out=str(folder), workers=1, **SMALL), lambda *count: calls.append(count))
-    assert (result.clips, result.made) == (7, 7)
-    assert calls[0] == (0, 7)
-    assert calls[-1] == (7, 7)
+    assert (result.clips, result.made) == (8, 8)
+    assert calls[0] == (0, 8)
+    assert calls[-1] == (8, 8)
     return folder
 
 
@@ -51,6 +52,8 @@ def test_the_layout_is_the_documented_one(made):
     rows = list(csv.DictReader((made / "labels.csv").open()))
     assert [row["label"] for row in rows] == list(LABELS)
     assert list(rows[0])[:5] == ["clip", "subject", "label", "frame_rate", "frames"]
+    assert list(rows[0])[6:] == ["age", "gender", "ancestry", "intensity", "speaking"]
+    assert {row["ancestry"] for row in rows} == {"african"}  # ancestries take turns, and this is the first subject
     for row in rows:
         assert row["clip"] == f"subject_000/{row['label']}_0.mp4"
         with open_source(made / "clips" / row["clip"]) as source:
@@ -59,17 +62,34 @@ def test_the_layout_is_the_documented_one(made):
         assert np.allclose(times, np.arange(4) / 16, atol=1e-4)
         curve = load_curve(made / "actions" / row["clip"].replace(".mp4", ".safetensors"))
         assert (curve.label, curve.weights.shape, curve.rotation.shape) == (row["label"], (4, 52), (4, 3))
+        assert float(row["intensity"]) == pytest.approx(curve.intensity, abs=1e-3)
+        assert (curve.intensity == 0) == (row["label"] == "neutral")
+        assert row["speaking"] == str(int(curve.speaking.any()))
     about = json.loads((made / "synthesis.json").read_text())
-    assert about["settings"] == {"seed": 0, "frames": 4, "frame_rate": 16.0, "size": 96}
+    assert about["settings"] == {
+        **{"seed": 0, "frames": 4, "frame_rate": 16.0, "size": 96},
+        **{"speech": 0.3, "least_intensity": 0.3},
+    }
     assert about["versions"]["anny"]
 
 
-def test_the_true_actions_are_those_of_the_seed(made):
+def test_the_true_actions_are_those_of_the_seed(made, head_data):
     curve = load_curve(made / "actions" / "subject_000" / "happiness_0.safetensors")
-    expected = sample_expression("happiness", generator(0, "clip", 0, "happiness", 0), 4, 16.0)
-    assert np.array_equal(curve.weights, expected.weights)
-    assert np.array_equal(curve.translation, expected.translation)
+    resting = sample_identity(0, 0, head_data.local_labels).resting
+    expected = sample_expression("happiness", generator(0, "clip", 0, "happiness", 0), 4, 16.0, resting=resting)
+    for name in ("weights", "translation", "shown", "speaking"):
+        assert np.array_equal(getattr(curve, name), getattr(expected, name)), name
+    assert curve.speaking.dtype == bool
+    assert (curve.label, curve.apex, curve.intensity) == ("happiness", expected.apex, expected.intensity)
     assert len(ACTIONS) == curve.weights.shape[1]
+
+
+def test_options_reach_the_clips(head_data):
+    options = SynthesisConfig(speech=1.0, least_intensity=0.9, frames=16)
+    identity = sample_identity(0, 0, head_data.local_labels)
+    drawn = [draw_curve(options, identity, 0, "fear", take)[1] for take in range(8)]
+    assert all(curve.speaking.any() for curve in drawn)
+    assert min(curve.intensity for curve in drawn) >= 0.9
 
 
 def test_two_processes_make_the_same_bytes_and_finished_clips_are_kept(made, tmp_path):
@@ -106,6 +126,7 @@ def test_a_killed_run_goes_on_to_the_same_result(made, tmp_path):
     [
         ({"seed": 1}, "holds clips of other settings .seed 0, frames 4"),
         ({"size": 128}, "holds clips of other settings"),
+        ({"speech": 0.5}, "holds clips of other settings .*speech 0.3"),
     ],
 )
 def test_other_settings_are_refused(made, change, sentence):
@@ -152,6 +173,9 @@ def test_damaged_actions_are_named(tmp_path):
     [
         (["--subjcts", "3"], "did you mean --subjects"),
         (["--subjects", "0"], "--subjects is 0; it must be at least 1"),
+        (["--subjects", "1000000"], "--subjects is 1000000; it must be at most 10000"),
+        (["--speech", "1.5"], "--speech is 1.5; it is a share of the clips, between 0 and 1"),
+        (["--least_intensity", "0"], "must lie between 0.05 and 1"),
         (["--size", "99"], "must be an even number of pixels"),
         (["--frame_rate", "0"], "must lie between 1 and 240 Hz"),
         (["--workers", "0"], "--workers is 0; it must be at least 1"),
@@ -166,4 +190,4 @@ def test_bad_options_are_one_sentence(arguments, sentence, tmp_path):
 def test_the_command_says_what_it_made(made, capsys):
     options = [part for name, value in SMALL.items() for part in (f"--{name}", str(value))]
     assert main(["--out", str(made), *options]) == 0
-    assert "7 clips in" in capsys.readouterr().out
+    assert "8 clips in" in capsys.readouterr().out
