@@ -13,6 +13,8 @@ from stgt.files import write_text
 TITLES = {"stgt": "STGT", "fer": "fer", "blendshapes": "blendshapes + LR"}
 #: How the names of the portraits' sets begin.
 PORTRAITS = "portraits, "
+#: Those that stand in the summary; the other ways of showing them have a table of their own.
+MAIN_PORTRAITS = (f"{PORTRAITS}sequence", f"{PORTRAITS}alone")
 
 
 def write_tables(path: Path, figures: Mapping[str, Any]) -> None:
@@ -62,12 +64,15 @@ def model_line(model: Mapping[str, Any]) -> str:
 
 
 def summary_table(sets: Mapping[str, Any]) -> str:
-    """UAR with its interval and recall per class: set by reader."""
+    """UAR with its interval and recall per class: a row per set and reader."""
     rows = []
-    for name, readers in sets.items():
-        for reader, scores in readers.items():
+    shown = [name for name in sets if not name.startswith(PORTRAITS) or name in MAIN_PORTRAITS]
+    for name in shown:
+        for reader, scores in sets[name].items():
+            # In one order for all readers: neutral first.
+            order = sorted(scores["recalls"], key=lambda label: (label != "neutral", label))
             recalls = ", ".join(
-                f"{label} {scores['recalls'][label]:.2f} (of {scores['support'][label]})" for label in scores["recalls"]
+                f"{label} {scores['recalls'][label]:.2f} (of {scores['support'][label]})" for label in order
             )
             rows.append((name, TITLES[reader], uar(scores), recalls))
     return markdown(("set", "reader", "UAR [95 % interval over people]", "recall per class"), rows)

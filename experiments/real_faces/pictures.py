@@ -101,18 +101,17 @@ def long_strip(readers: dict[str, Windows], spans: Sequence[seen.Span], row_s: f
 
 def recall_dots(sets: Mapping[str, Any]) -> Figure:
     """Recall of neutral and smiling portraits, a row per way of showing them, a dot per reader."""
-    markers = dict(zip(TITLES, ("o", "s", "^"), strict=True))
     with style():
-        figure = Figure(figsize=(8.6, 0.9 + 0.32 * len(sets)), layout="constrained")
+        figure = Figure(figsize=(8.6, 0.9 + 0.4 * len(sets)), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for axes, label in zip(panels, ("neutral", "happiness"), strict=True):
-            for row, readers in enumerate(sets.values()):
-                for colour, (reader, scores) in enumerate(readers.items()):
-                    axes.plot(
-                        100 * scores["recalls"][label], row, markers[reader], color=PALETTE[colour], alpha=0.85,
-                        label=TITLES[reader] if row == 0 else None, markersize=6.5, clip_on=False,
-                    )  # fmt: skip
-            axes.set_xlim(0, 100)
+            for place, (reader, title) in enumerate(TITLES.items()):
+                there = [(row, readers[reader]) for row, readers in enumerate(sets.values()) if reader in readers]
+                if there:
+                    rows = [row + 0.22 * (place - 1) for row, _ in there]
+                    recalls = [100 * scores["recalls"][label] for _, scores in there]
+                    axes.plot(recalls, rows, "os^"[place], color=PALETTE[place], markersize=6.5, label=title)
+            axes.set_xlim(-3, 103)
             axes.set_ylim(len(sets) - 0.5, -0.5)
             axes.grid(True)
             axes.set_title(

@@ -11,10 +11,10 @@ import numpy as np
 
 from real_faces.observations import UNSURE, Span
 from stgt.evaluation.metrics import bootstrap_over_subjects, score
-from stgt.evaluation.predictions import NO_LABEL, PredictionTable
+from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN, PredictionTable
+from stgt.inference import top_label
 
 NEUTRAL = "neutral"
-UNCERTAIN = "uncertain"
 #: What is no claim of an expression: an episode ends where one of these begins.
 CALM = (NEUTRAL, NO_LABEL, UNCERTAIN)
 TOLERANCE_S = 1e-6
@@ -57,10 +57,7 @@ class Windows:
 
     def name(self, probabilities: np.ndarray, minimum: float = 0.0) -> str:
         """The label of one row of probabilities."""
-        if not np.isfinite(probabilities).all():
-            return NO_LABEL
-        best = int(probabilities.argmax())
-        return self.labels[best] if probabilities[best] >= minimum else UNCERTAIN
+        return top_label(self.labels, probabilities, minimum)
 
     def mean(self, chosen: np.ndarray | None = None) -> np.ndarray:
         """(K,) mean of the chosen windows, weighted by their shares of frames with a face; NaN if there is no face."""
@@ -207,7 +204,8 @@ def recall_table(rows: Sequence[Row], labels: tuple[str, ...]) -> dict[str, Any]
         },
         "truth_probability": {
             label: float(np.nanmean([row.probabilities[labels.index(label)] for row in rows if row.truth == label]))
-            for label in confusion
+            for label in labels
+            if label in confusion
         },
         "wrong": {
             row.name: predicted for row, predicted in zip(rows, table.predicted, strict=True) if predicted != row.truth
