@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stgt.synthetic.anny_data import HeadData
+from stgt.synthetic.glasses import Glasses, sample_glasses
 from stgt.synthetic.hair import HairStyle, hair_thickness, sample_style
 from stgt.synthetic.heads import Identity, generator
 
@@ -51,6 +52,7 @@ class Look:
     blush: float
     age_lines: float  # 0 to 1
     gloss: float  # of the skin's highlights
+    glasses: Glasses | None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def sample_look(rng: np.random.Generator, identity: Identity) -> Look:
         blush=float(rng.uniform(0.3, 1.0)),
         age_lines=float(np.clip((identity.age - 38) / 40, 0, 1)),
         gloss=float(rng.uniform(0.06, 0.2)),
+        glasses=sample_glasses(rng, identity.age),
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from stgt.synthetic.appearance import Appearance, Look
+from stgt.synthetic.glasses import fit
 from stgt.synthetic.hair import curtain
 from stgt.synthetic.heads import Head, weigh
 from stgt.synthetic.mesh import Part, compact, rotation_matrix, smooth_normals, turning_share
@@ -63,10 +64,13 @@ class FaceRenderer:
         grown = head.rest + smooth_normals(head.rest, bare) * appearance.hair_thickness[:, None]
         skull = (appearance.hair_thickness > 0) | (atlas.ear_vertices > 0)
         sheet, sheet_triangles, sheet_uv = curtain(grown, skull, look.style)
-        self._rest = np.concatenate([grown, sheet])
-        self._triangles = np.concatenate([bare, sheet_triangles + count])
-        self._turning = np.concatenate([turning_share(data.template), np.maximum(0.35, turning_share(sheet))])
         self._eyes = [np.unique(data.triangles[name]) for name in ("left_eye", "right_eye")]
+        frame, frame_triangles = self._fit_glasses(head, look)
+        self._rest = np.concatenate([grown, sheet, frame])
+        self._triangles = np.concatenate([bare, sheet_triangles + count, frame_triangles + count + len(sheet)])
+        self._turning = np.concatenate(
+            [turning_share(data.template), np.maximum(0.35, turning_share(sheet)), np.ones((len(frame), 1), np.float32)]
+        )
 
         self._add_skin(head, appearance)
         self._add_eyes(head, appearance)
@@ -74,7 +78,19 @@ class FaceRenderer:
         if len(sheet):
             ids = np.arange(count, count + len(sheet))
             self._add_part(ids, sheet_triangles, sheet_uv, appearance.strands, 0.15, 12)
+        if look.glasses is not None:
+            ids = np.arange(count + len(sheet), len(self._rest))
+            plain = np.zeros((len(frame), 2), np.float32)
+            self._add_part(ids, frame_triangles, plain, look.glasses.colour[None, None], 0.4, 30)
         self._glints = [self._add_glint() for _ in self._eyes]
+
+    def _fit_glasses(self, head: Head, look: Look) -> tuple[np.ndarray, np.ndarray]:
+        if look.glasses is None:
+            return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64)
+        # Fitted to the face as it is at rest; they do not follow the skin below them.
+        rest = head.shape(head.identity.resting)
+        skin = np.unique(head.data.triangles["skin"])
+        return fit(look.glasses, rest, skin, tuple(self._eyes), np.flatnonzero(head.data.atlas.ear_vertices > 0))
 
     def set_scene(self, scene: Scene) -> None:
         """Use this camera, light and background from now on; call it after `set_head`."""
