@@ -1,5 +1,6 @@
 """All figures of one checkpoint and of its peers on the same windows."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +103,12 @@ def read_all(readers: Readers, data: Path | None, portraits: Path | None, cache:
         return [readers.read(tracked) for tracked in track_streams(streams, cache)]
 
     def videos(folder: Path, names: Sequence[str]) -> list[Read]:
-        return read(video_streams(data, folder, names)) if data else []
+        if data is None:
+            return []
+        streams = video_streams(data, folder, names)
+        if missing := sorted(set(names) - {stream.name for stream in streams}):
+            print(f"not in {data / folder}, see the command fetch: {', '.join(missing)}", file=sys.stderr)
+        return read(streams)
 
     return Readings(
         readers=readers.names,

