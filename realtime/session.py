@@ -15,7 +15,10 @@ import numpy as np
 from stgt.errors import StgtError
 from stgt.faces.crops import crop_face, encode_crop
 from stgt.faces.landmarker import FaceLandmarker, Landmarks
+from stgt.faces.tracks import BLENDSHAPES, LANDMARKS
 from stgt.faces.video import FrameSource
+from stgt.graphs.geometry import aligned_nodes
+from stgt.graphs.neutral import NeutralEstimator, average_neutral
 from stgt.inference import Prediction, top_label
 
 from .capture import Capture, CapturedFrame, Handover, is_live, open_live_source
@@ -154,6 +157,7 @@ class LiveSession:
         """From the source's first frame (or the camera's next) to its end. It ends early when the session is closed."""
         self._stop_threads()
         self.window.clear()
+        self._forget()
         self._smoother.reset()
         self._landmarker.reset()
         self._capture = Capture(self.source, newest_only=self.newest_only, in_real_time=self.in_real_time)
@@ -185,6 +189,7 @@ class LiveSession:
         rate = _RateMeter()
         for frame, landmarks, crop in tracked:
             self.window.push(frame.timestamp_s, landmarks, crop)
+            self._know(frame.timestamp_s, landmarks)
             lost = self.window.face_lost
             returned = state is LiveState.NO_FACE and not lost  # whoever comes into view is not kept waiting
             is_new = schedule.is_due(frame.timestamp_s) or returned or prediction is None
@@ -223,12 +228,31 @@ class LiveSession:
             crop = encode_crop(crop_face(frame.rgb, landmarks.points)) if seen else b""
             yield _Tracked(frame, landmarks, crop)
 
+    def _forget(self) -> None:
+        """Know nothing of the person's neutral face."""
+        self._estimator = NeutralEstimator(self.reader.layout)
+        self._neutral = average_neutral(self.reader.layout)
+        self._known_s = -np.inf
+
+    def _know(self, timestamp_s: float, landmarks: Landmarks | None) -> None:
+        """Take a frame into the estimate of the person's neutral face."""
+        if timestamp_s < self._known_s:  # another recording, as for the window
+            self._forget()
+        valid = np.array([landmarks is not None])
+        points = np.zeros((1, LANDMARKS, 3)) if landmarks is None else landmarks.points[None]
+        actions = np.zeros((1, BLENDSHAPES)) if landmarks is None else landmarks.blendshapes[None]
+        nodes = aligned_nodes(points, valid, self.reader.layout)
+        self._neutral = self._estimator.update(nodes, actions, np.array([timestamp_s]), valid)
+        self._known_s = timestamp_s
+
     def _predict(self) -> Prediction:
+        track, crops = self.window.track(), self.window.crops()
         with one_torch_thread():
-            return self.reader.predict_windows(self.window.track(), self.window.crops(), [self.window.start_s])[0]
+            return self.reader.predict_windows(track, crops, [self.window.start_s], self._neutral)[0]
 
     def _warm_up(self) -> None:
         """Let both networks run once: their first time is slow, and MediaPipe's is noisy."""
+        self._forget()
         self._landmarker.detect(0.0, np.zeros((64, 64, 3), np.uint8))
         self.window.push(0.0, None)
         self._predict()

@@ -13,8 +13,8 @@ from stgt.errors import StgtError
 
 Config = TypeVar("Config")
 
-#: The three input streams of a model, in the order in which they are named.
-STREAMS = ("geometry", "patches", "frames")
+#: The input streams of a model, in the order in which they are named.
+STREAMS = ("geometry", "actions", "patches", "frames")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ModelConfig:
     layout: str = "landmarks68"
     """Node layout: landmarks68, or mediapipe146 (twice the nodes, over twice the work)."""
     streams: str = "geometry"
-    """Comma-separated: geometry | geometry,patches | geometry,patches,frames."""
+    """Comma-separated: geometry, and any of actions, patches, frames."""
     width: int = 64
     """Channels of the graph blocks."""
     blocks: int = 4
@@ -69,7 +69,9 @@ class ModelConfig:
     stream_frames: int = 4
     """Appearance frames per window in the frames stream."""
     modality_dropout: float = 0.2
-    """Probability of hiding the appearance streams of a training sample."""
+    """Probability of hiding a stream beside geometry from the model in a training sample."""
+    identity_dropout: float = 0.5
+    """Probability of hiding where the nodes of a training sample are, and leaving how they move."""
 
     def __post_init__(self) -> None:
         parse_streams(self.streams)

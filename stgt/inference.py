@@ -12,12 +12,13 @@ Everything that reads faces with a trained model, from the scores of a dataset t
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from stgt.errors import StgtError
+from stgt.errors import SourceError, StgtError
 from stgt.evaluation.pooling import pool_windows
 from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from stgt.faces.crops import CropSequence
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.faces.tracks import LandmarkTrack
+    from stgt.graphs.neutral import NeutralFace
     from stgt.models.checkpoint import LoadedModel
 
 #: Windows that go through the model at once.
@@ -206,6 +208,7 @@ class ExpressionReader:
         frame_rate: float | None = None,
         landmarker: "FaceLandmarker | None" = None,
         progress: Callable[[int, int | None], None] | None = None,
+        neutral_s: tuple[float, float] | None = None,
     ) -> Reading:
         """Read a video file or a folder of images.
 
@@ -214,24 +217,62 @@ class ExpressionReader:
             frame_rate: Hz, of a folder of images.
             landmarker: one to use again for many sources; none: made for this one.
             progress: called after every frame with the frames done and the frames expected, if the source knows.
+            neutral_s: (start, end) in seconds, when the person is known to show a neutral face; none: what is neutral
+                for this person is estimated as the video runs.
 
         Raises:
-            SourceError: it cannot be read. A source without any face can: its windows have the label ``"none"``.
+            SourceError: it cannot be read, or shows no face in ``neutral_s``. A source without any face can be read:
+                its windows have the label ``"none"``.
         """
         from stgt.faces.extract import extract
 
         track, crops = extract(source, landmarker=landmarker, frame_rate=frame_rate, progress=progress)
-        return Reading(tuple(self.predict_windows(track, crops)), track, self.labels, self.min_confidence)
+        neutral = None if neutral_s is None else self.neutral_face(track, *neutral_s)
+        predictions = self.predict_windows(track, crops, neutral=neutral)
+        return Reading(tuple(predictions), track, self.labels, self.min_confidence)
+
+    def neutral_face(self, track: "LandmarkTrack", start_s: float, end_s: float) -> "NeutralFace":
+        """The person's face at rest, as the mean of a part of a track in which it is known to be.
+
+        Raises:
+            SourceError: no face is seen in that part.
+        """
+        from stgt.graphs.geometry import aligned_nodes
+        from stgt.graphs.neutral import resting_mean
+
+        part = track.slice(start_s, end_s)
+        face = resting_mean(aligned_nodes(part.points, part.valid, self.layout), part.blendshapes, part.valid)
+        if face is None:
+            raise SourceError(
+                f"{track.source} shows no face from {start_s:g} to {end_s:g} s; give another neutral part"
+            )
+        return face
+
+    def _neutral_faces(self, track: "LandmarkTrack", starts: Sequence[float]) -> "Iterator[NeutralFace]":
+        """The person's face at rest as it is known at the end of each window; every frame is looked at once."""
+        from stgt.graphs.neutral import NeutralEstimator
+
+        estimator = NeutralEstimator(self.layout)
+        known_s = -np.inf
+        for start in starts:
+            end_s = start + self.window.duration_s
+            yield self.windows.follow(estimator, track, known_s, end_s)
+            known_s = max(known_s, end_s)
 
     def predict_windows(
-        self, track: "LandmarkTrack", crops: "CropSequence | None" = None, starts: Sequence[float] | None = None
+        self,
+        track: "LandmarkTrack",
+        crops: "CropSequence | None" = None,
+        starts: Sequence[float] | None = None,
+        neutral: "NeutralFace | None" = None,
     ) -> list[Prediction]:
         """What the model says about windows of a track.
 
         Args:
             track: landmarks of one face.
             crops: its aligned crops, frame by frame; a model that reads geometry only needs none.
-            starts: start times in seconds; none: every ``window.hop_s``, so that the track is covered.
+            starts: start times in seconds, ascending; none: every ``window.hop_s``, so that the track is covered.
+            neutral: the person's face at rest; none: for each window as the track shows it up to the window's end.
         """
         import torch
 
@@ -239,11 +280,12 @@ class ExpressionReader:
         from stgt.graphs.windows import window_starts
 
         starts = window_starts(track, self.window) if starts is None else list(starts)
+        neutral_faces = self._neutral_faces(track, starts) if neutral is None else repeat(neutral)
         last_s = float(track.times[-1]) if len(track) else 0.0
         predictions: list[Prediction] = []
         for first in range(0, len(starts), BATCH_WINDOWS):
             part = starts[first : first + BATCH_WINDOWS]
-            batch = collate([self.windows.read(track, crops, start) for start in part])
+            batch = collate([self.windows.read(track, crops, start, neutral=next(neutral_faces)) for start in part])
             shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
             with torch.inference_mode():
                 logits = self.model(**batch.to(self.device).inputs)

@@ -112,5 +112,5 @@ def ck_minutes(training: float, scoring: float, epochs: int) -> float:
 
 def stream_settings(base: ModelConfig) -> dict[str, ModelConfig]:
     """The three settings of the streams."""
-    settings = ("geometry", "geometry,patches", "geometry,patches,frames")
+    settings = ("geometry", "geometry,actions", "geometry,patches", "geometry,patches,frames")
     return {streams: replace(base, streams=streams) for streams in settings}

@@ -15,10 +15,12 @@ from stgt.data.prepare import Prepared
 from stgt.errors import DatasetError
 from stgt.faces.crops import CROP_SIZE, CropSequence, cut_patches, to_crop
 from stgt.faces.tracks import LandmarkTrack
+from stgt.graphs.actions import action_stream
 from stgt.graphs.batch import WindowBatch
 from stgt.graphs.geometry import aligned_nodes, geometry_stream
 from stgt.graphs.layout import load_layout
-from stgt.graphs.windows import cut_window, window_starts
+from stgt.graphs.neutral import NeutralEstimator, NeutralFace
+from stgt.graphs.windows import TIME_TOLERANCE_S, cut_window, window_starts
 
 if TYPE_CHECKING:
     from stgt.learning.augmentation import Augmentation
@@ -33,10 +35,11 @@ class WindowSample:
 
     geometry: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    actions: NDArray[np.float32] | None = None
     patches: NDArray[np.uint8] | None = None
     frames: NDArray[np.uint8] | None = None
     frames_mask: NDArray[np.bool_] | None = None
-    target: int = -1
+    target: int | NDArray[np.float32] = -1
     clip: int = -1
 
 
@@ -52,6 +55,7 @@ class WindowReader:
         self.window = window
         self.layout = load_layout(model.layout)
         streams = parse_streams(model.streams)
+        self.reads_actions = "actions" in streams
         self.patch_size = model.patch_size if "patches" in streams else 0
         self.stream_frames = model.stream_frames if "frames" in streams else 0
 
@@ -68,28 +72,71 @@ class WindowReader:
         augmentation: "Augmentation | None" = None,
         generator: np.random.Generator | None = None,
         speed: float = 1.0,
+        neutral: NeutralFace | None = None,
     ) -> WindowSample:
         """The window of a track that starts at ``start_s``.
 
         Args:
-            track: any track that covers the window; what it holds outside of it does not matter.
+            track: any track that covers the window; frames before it serve to know the person's neutral face, later
+                ones do not matter.
             crops: of the same frames; only needed if the model reads pixels.
             start_s: on the track's clock.
             augmentation: for training; draws from ``generator``.
             generator: of all randomness.
             speed: factor by which the face is made to move faster: the window then spans more time of the track.
+            neutral: the person's neutral face, where it is known; none: as estimated from the track's frames up to the
+                end of the window.
         """
-        window = cut_window(track, start_s, sped(self.window, speed))
-        points, valid, mirrored = aligned_nodes(window.points, window.valid, self.layout), window.valid, False
-        if augmentation is not None:
-            augmented = augmentation(points, valid, generator)
-            points, valid, mirrored = augmented.points, augmented.valid, augmented.mirrored
-        geometry = geometry_stream(points, valid, self.layout, self.window.frame_rate, aligned=True)
+        config = sped(self.window, speed)
+        window = cut_window(track, start_s, config)
+        if neutral is None:
+            neutral = self.neutral(track, start_s + config.duration_s)
+        points = aligned_nodes(window.points, window.valid, self.layout)
+        sample, mirrored = self.features(points, window.actions, window.valid, neutral, augmentation, generator)
         if not self.needs_crops:
-            return WindowSample(geometry, valid)
+            return sample
         if crops is None:
             raise ValueError("the model reads pixels, so crops are needed")
-        return self.with_pixels(WindowSample(geometry, valid), track, crops, window.frame_index, mirrored)
+        return self.with_pixels(sample, track, crops, window.frame_index, mirrored)
+
+    def neutral(self, track: LandmarkTrack, until_s: float) -> NeutralFace:
+        """The person's neutral face as the frames of a track up to a time show it."""
+        return self.follow(NeutralEstimator(self.layout), track, -np.inf, until_s)
+
+    def follow(self, estimator: NeutralEstimator, track: LandmarkTrack, after_s: float, until_s: float) -> NeutralFace:
+        """Take the frames of a track later than ``after_s`` and up to ``until_s`` into an estimate."""
+        first, last = np.searchsorted(track.times, (after_s + TIME_TOLERANCE_S, until_s + TIME_TOLERANCE_S))
+        valid = track.valid[first:last]
+        nodes = aligned_nodes(track.points[first:last], valid, self.layout)
+        return estimator.update(nodes, track.blendshapes[first:last], track.times[first:last], valid)
+
+    def features(
+        self,
+        points: NDArray[np.float32],
+        actions: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        neutral: NeutralFace,
+        augmentation: "Augmentation | None" = None,
+        generator: np.random.Generator | None = None,
+    ) -> tuple[WindowSample, bool]:
+        """The streams that come from landmarks, and whether augmentation has mirrored them.
+
+        Args:
+            points: (T, V, 3) aligned nodes of a window.
+            actions: (T, 52) blendshapes.
+            valid: (T,) which frames hold a face.
+            neutral: the person's neutral face.
+            augmentation: for training; draws from ``generator``.
+            generator: of all randomness.
+        """
+        mirrored, rest, rest_actions = False, neutral.nodes, neutral.actions
+        if augmentation is not None:
+            augmented = augmentation(points, actions, valid, neutral, generator)
+            points, actions, valid, mirrored = augmented.points, augmented.actions, augmented.valid, augmented.mirrored
+            rest, rest_actions = augmented.neutral.nodes, augmented.neutral.actions
+        geometry = geometry_stream(points, valid, self.layout, self.window.frame_rate, neutral=rest, aligned=True)
+        stream = action_stream(actions, rest_actions, valid) if self.reads_actions else None
+        return WindowSample(geometry, valid, stream), mirrored
 
     def with_pixels(
         self,
@@ -236,9 +283,10 @@ def collate(samples: Sequence[WindowSample]) -> WindowBatch:
     return WindowBatch(
         geometry=stacked("geometry"),
         mask=stacked("mask"),
+        actions=stacked("actions"),
         patches=stacked("patches"),
         frames=stacked("frames"),
         frames_mask=stacked("frames_mask"),
-        target=torch.tensor([sample.target for sample in samples]),
+        target=torch.from_numpy(np.stack([sample.target for sample in samples])),
         clip=torch.tensor([sample.clip for sample in samples]),
     )

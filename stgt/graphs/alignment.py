@@ -29,11 +29,13 @@ class ReferenceFace:
         points: (478, 3) float32 in inter-ocular units.
         mirror: (478,) the landmark on the other side; an involution.
         stable: landmarks that expressions hardly move; alignment rests on them alone.
+        actions: (52,) float32, MediaPipe's blendshapes of such a face.
     """
 
     points: NDArray[np.float32]
     mirror: NDArray[np.int64]
     stable: NDArray[np.int64]
+    actions: NDArray[np.float32]
 
 
 @cache
@@ -47,6 +49,7 @@ def load_reference_face() -> ReferenceFace:
         points=np.array(data["points"], np.float32),
         mirror=np.array(data["mirror"], np.int64),
         stable=np.array(data["stable"], np.int64),
+        actions=np.array(data["actions"], np.float32),
     )
 
 

@@ -23,6 +23,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import Delaunay
 
 from stgt.files import write_text
+from stgt.graphs.actions import mirrored_actions
 from stgt.graphs.alignment import OUTER_EYE_CORNERS, similarity_transforms
 
 FOLDER = Path(__file__).parent / "layouts"
@@ -107,6 +108,12 @@ def measure_reference(faces: Iterable[NDArray[np.floating]], rounds: int = 5) ->
         mean = np.mean(aligned, axis=0)
         mean = _normalised((mean + mean[mirror] * (-1, 1, 1)) / 2)
     return mean
+
+
+def measure_actions(people: Iterable[NDArray[np.floating]]) -> list[float]:
+    """The 52 blendshapes of a face at rest: mean over people of each one's median frame, the same on both sides."""
+    mean = np.mean([np.median(frames, axis=0) for frames in people], axis=0)
+    return ((mean + mean[mirrored_actions()]) / 2).round(4).tolist()
 
 
 def _normalised(face: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -216,6 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         face = measure_reference(track.points[track.valid] for track in tracks if track.valid.any()).round(5)
         mirror = mirror_of_mesh(face)
         data = {"points": face.tolist(), "mirror": mirror.tolist(), "stable": sorted(STABLE)}
+        data["actions"] = measure_actions(track.blendshapes[track.valid] for track in tracks if track.valid.any())
         write_text(reference_path, json.dumps(data) + "\n")
     stored = json.loads(reference_path.read_text(encoding="utf-8"))
     face, mirror = np.array(stored["points"]), np.array(stored["mirror"])

@@ -7,14 +7,15 @@ from stgt.errors import StgtError
 from stgt.graphs.alignment import align_faces
 from stgt.graphs.layout import NodeLayout
 
-#: Channels of the geometry stream: x, y, z of position, motion and bone.
-GEOMETRY_CHANNELS = 9
+#: Channels of the geometry stream: x, y, z of position, motion, bone and displacement.
+GEOMETRY_CHANNELS = 12
 
 #: Standard deviations of the raw channels over rendered and filmed faces (single recordings: within a factor of two);
 #: dividing by them gives about unit variance. Constants, so that a window's features depend on nothing but the window.
 POSITION_SCALE = np.array((0.03, 0.045, 0.03), np.float32)  # inter-ocular units
 MOTION_SCALE = np.array((0.1, 0.2, 0.12), np.float32)  # inter-ocular units per second
 BONE_SCALE = np.array((0.02, 0.02, 0.015), np.float32)  # inter-ocular units
+DISPLACEMENT_SCALE = np.array((0.02, 0.03, 0.02), np.float32)  # inter-ocular units
 
 
 def aligned_nodes(points: NDArray[np.floating], valid: NDArray[np.bool_], layout: NodeLayout) -> NDArray[np.float32]:
@@ -28,23 +29,27 @@ def geometry_stream(
     layout: NodeLayout,
     frame_rate: float,
     *,
+    neutral: NDArray[np.floating] | None = None,
     aligned: bool = False,
 ) -> NDArray[np.float32]:
-    """Position, motion and bone of every node in every frame of a window.
+    """Position, motion, bone and displacement of every node in every frame of a window.
 
     Position is the node's displacement from the reference face; motion the difference to the previous valid frame over
     the time between them (zero in the first valid frame); bone the displacement of the vector from the node's parent to
-    the node. Each is divided by a constant (see ``POSITION_SCALE``).
+    the node; displacement is the difference from the person's own face at rest. Each is divided by a constant (see
+    ``POSITION_SCALE``).
 
     Args:
         points: (T, 478, 3) of a window, in image pixels; with ``aligned``, (T, V, 3) as ``aligned_nodes`` returns them.
         valid: (T,) which frames hold a face.
         layout: which landmarks are nodes.
         frame_rate: Hz of the window.
+        neutral: (V, 3) aligned nodes of the person's neutral face (see ``stgt.graphs.neutral``); none: the average
+            face, the reference.
         aligned: whether the points are aligned nodes already (augmentation works on these).
 
     Returns:
-        (T, V, 9) float32; zeros where invalid.
+        (T, V, 12) float32; zeros where invalid.
 
     Raises:
         StgtError: another shape than the one above.
@@ -67,4 +72,6 @@ def geometry_stream(
     stream[frames, :, 0:3] = position / POSITION_SCALE
     stream[frames, :, 3:6] = motion / MOTION_SCALE
     stream[frames, :, 6:9] = (position - position[:, layout.parents]) / BONE_SCALE
+    rest = layout.reference if neutral is None else np.asarray(neutral, np.float32)
+    stream[frames, :, 9:12] = (nodes[frames] - rest) / DISPLACEMENT_SCALE
     return stream

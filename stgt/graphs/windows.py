@@ -25,12 +25,14 @@ class Window:
 
     Attributes:
         points: (T, 478, 3) float32 in image pixels; zeros where invalid.
+        actions: (T, 52) float32 blendshapes; zeros where invalid.
         valid: (T,) whether a tracked frame is near enough.
         times: (T,) float64 s on the clock of the track, evenly spaced.
         frame_index: (T,) the frame of the track nearest in time (for pixels); where valid, that frame holds a face.
     """
 
     points: NDArray[np.float32]
+    actions: NDArray[np.float32]
     valid: NDArray[np.bool_]
     times: NDArray[np.float64]
     frame_index: NDArray[np.int64]
@@ -56,11 +58,12 @@ class Window:
 
 def cut_window(track: "LandmarkTrack", start_s: float, config: WindowConfig) -> Window:
     """The window of a track that starts at ``start_s``; frames beyond the track are invalid. See ``sample_window``."""
-    return sample_window(track.points, track.times, track.valid, start_s, config)
+    return sample_window(track.points, track.blendshapes, track.times, track.valid, start_s, config)
 
 
 def sample_window(
     points: NDArray[np.floating],
+    actions: NDArray[np.floating],
     times: NDArray[np.floating],
     valid: NDArray[np.bool_],
     start_s: float,
@@ -74,6 +77,7 @@ def sample_window(
 
     Args:
         points: (N, 478, 3) in image pixels.
+        actions: (N, 52) blendshapes.
         times: (N,) s, ascending; equal neighbours are allowed (the last of them counts).
         valid: (N,).
         start_s: time of the first frame of the window.
@@ -85,10 +89,10 @@ def sample_window(
     # Of frames with the same timestamp the last one counts: interpolation needs strictly ascending times.
     known = inside[np.asarray(valid[first:last], bool)]
     known = known[np.append(np.diff(times[known]) > TIME_TOLERANCE_S, True)] if len(known) else known
-    shape = (config.frames, *points.shape[1:])
     if not len(known):
         frame_index = _nearest(times, inside, grid) if len(inside) else np.zeros(config.frames, np.int64)
-        return Window(np.zeros(shape, np.float32), np.zeros(config.frames, bool), grid, frame_index)
+        empty = (np.zeros((config.frames, *array.shape[1:]), np.float32) for array in (points, actions))
+        return Window(*empty, np.zeros(config.frames, bool), grid, frame_index)
 
     nearest = _nearest(times, known, grid)
     near = np.abs(times[nearest] - grid) <= config.max_gap_s + TIME_TOLERANCE_S
@@ -96,9 +100,13 @@ def sample_window(
     left, right = known[after - 1], known[np.minimum(after, len(known) - 1)]
     span = times[right] - times[left]
     share = np.divide(grid - times[left], span, out=np.zeros_like(grid), where=span > 0).clip(0, 1)
-    sampled = points[left] + share[:, None, None].astype(np.float32) * (points[right] - points[left])
-    sampled = np.where(near[:, None, None], sampled, 0).astype(np.float32)
-    return Window(sampled, near, grid, nearest)
+
+    def between(array: NDArray[np.floating]) -> NDArray[np.float32]:
+        wide = (-1, *[1] * (array.ndim - 1))
+        sampled = array[left] + share.reshape(wide).astype(np.float32) * (array[right] - array[left])
+        return np.where(near.reshape(wide), sampled, 0).astype(np.float32)
+
+    return Window(between(points), between(actions), near, grid, nearest)
 
 
 def _nearest(

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stgt.config import AugmentationConfig
+from stgt.graphs.actions import mirrored_actions
 from stgt.graphs.layout import NodeLayout
+from stgt.graphs.neutral import NeutralFace
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,10 @@ class AugmentedWindow:
 
     points: np.ndarray
     """(T,V,3) float32, aligned node positions in inter-ocular units."""
+    actions: np.ndarray
+    """(T,52) float32, blendshapes."""
+    neutral: NeutralFace
+    """The person's face at rest, changed alike."""
     valid: np.ndarray
     """(T,) bool."""
     mirrored: bool
@@ -34,26 +40,44 @@ class Augmentation:
         """A factor around 1 by which the clip is played faster (>1) or slower, clipped to [1/2, 2]."""
         return float(np.clip(np.exp(generator.normal(0.0, self.config.speed)), 0.5, 2.0))
 
-    def __call__(self, points: np.ndarray, valid: np.ndarray, generator: np.random.Generator) -> AugmentedWindow:
+    def __call__(
+        self,
+        points: np.ndarray,
+        actions: np.ndarray,
+        valid: np.ndarray,
+        neutral: NeutralFace,
+        generator: np.random.Generator,
+    ) -> AugmentedWindow:
         """Augment one window.
 
         Args:
             points: (T,V,3), aligned node positions in inter-ocular units, origin at the face's centre, x right, y down.
+            actions: (T,52), blendshapes.
             valid: (T,) bool.
+            neutral: the person's face at rest.
             generator: source of all randomness.
         """
         config = self.config
+        rest, rest_actions = neutral.nodes, neutral.actions
         mirrored = bool(generator.random() < config.mirror)
         if mirrored:
-            points = points[:, self.mirror] * np.array([-1.0, 1.0, 1.0], points.dtype)
+            sides, sign = mirrored_actions(), np.array([-1.0, 1.0, 1.0], points.dtype)
+            points, rest = points[:, self.mirror] * sign, rest[self.mirror] * sign
+            actions, rest_actions = actions[:, sides], rest_actions[sides]
         # One rotation and scale for the window: what alignment leaves over is steady, and a change within the window
         # would look like motion.
         transform = rotation(generator.normal(0.0, np.deg2rad(config.rotation_deg), 3))
-        transform = transform * np.exp(generator.normal(0.0, config.scale))
-        points = points @ transform.T.astype(points.dtype)
+        transform = (transform * np.exp(generator.normal(0.0, config.scale))).T.astype(points.dtype)
+        points, rest = points @ transform, rest @ transform
         if config.jitter:
             points = points + generator.normal(0.0, config.jitter, points.shape).astype(points.dtype)
-        return AugmentedWindow(points.astype(np.float32, copy=False), self.drop_frames(valid, generator), mirrored)
+        return AugmentedWindow(
+            points.astype(np.float32, copy=False),
+            actions,
+            NeutralFace(rest.astype(np.float32, copy=False), rest_actions),
+            self.drop_frames(valid, generator),
+            mirrored,
+        )
 
     def drop_frames(self, valid: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Make frames invalid at random, but never the last valid one."""

@@ -43,7 +43,7 @@ class ExpressionModule(lightning.LightningModule):
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Logits (B,K)."""
-        return self.model(batch.geometry, batch.mask, batch.patches, batch.frames, batch.frames_mask)
+        return self.model(**batch.inputs)
 
     def transfer_batch_to_device(self, batch: WindowBatch, device: torch.device, dataloader_idx: int) -> WindowBatch:
         """Lightning's hook: a batch knows how to move itself."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from stgt.config import ModelConfig, WindowConfig, parse_streams
 from stgt.errors import StgtError
+from stgt.graphs.actions import ACTION_CHANNELS
 from stgt.graphs.geometry import GEOMETRY_CHANNELS
 from stgt.graphs.layout import NodeLayout, load_layout
 
@@ -25,12 +26,23 @@ class Attention(NamedTuple):
     frames: Tensor
 
 
+class Inputs(NamedTuple):
+    """The arguments of ``ExpressionModel.forward``, as ``WindowBatch.inputs`` names them."""
+
+    geometry: Tensor
+    mask: Tensor
+    actions: Tensor | None = None
+    patches: Tensor | None = None
+    frames: Tensor | None = None
+    frames_mask: Tensor | None = None
+
+
 class ExpressionModel(nn.Module, ABC):
     """What every model of the registry is: tensors of windows in, logits of the classes out.
 
     A subclass computes frame and node features of its own; it must not let invalid frames influence its output, and
     gives finite logits for a window without any valid frame. Streams that a model does not read are ignored, and a
-    model that reads patches or frames also works without them.
+    model that reads actions, patches or frames also works without them.
 
     Args:
         config: the model's settings.
@@ -51,15 +63,14 @@ class ExpressionModel(nn.Module, ABC):
         self.head = nn.Linear(num_features, num_classes)
 
     @abstractmethod
-    def encode(
-        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
-    ) -> tuple[Tensor, Attention]:
-        """Features (B, D) and attention; the inputs are checked, and geometry is zero in invalid frames."""
+    def encode(self, inputs: Inputs) -> tuple[Tensor, Attention]:
+        """Features (B, D) and attention; the inputs are checked, and streams are zero in invalid frames."""
 
     def forward(
         self,
         geometry: Tensor,
         mask: Tensor,
+        actions: Tensor | None = None,
         patches: Tensor | None = None,
         frames: Tensor | None = None,
         frames_mask: Tensor | None = None,
@@ -67,8 +78,9 @@ class ExpressionModel(nn.Module, ABC):
         """Logits (B, K).
 
         Args:
-            geometry: (B, T, V, 9) float, see ``stgt.graphs.geometry.geometry_stream``.
+            geometry: (B, T, V, 12) float, see ``stgt.graphs.geometry.geometry_stream``.
             mask: (B, T) bool, true where the frame is valid.
+            actions: (B, T, 104) float, see ``stgt.graphs.actions.action_stream``, or None.
             patches: (B, T, V, P, P, 3) uint8, the crop around every node, or None.
             frames: (B, F, 3, S, S) uint8, aligned crops, or None.
             frames_mask: (B, F) bool, true where the crop shows a face; None: all of them do.
@@ -76,33 +88,19 @@ class ExpressionModel(nn.Module, ABC):
         Raises:
             StgtError: a tensor of another shape.
         """
-        return self.forward_head(self.forward_features(geometry, mask, patches, frames, frames_mask))
+        return self.forward_head(self.forward_features(geometry, mask, actions, patches, frames, frames_mask))
 
-    def forward_features(
-        self,
-        geometry: Tensor,
-        mask: Tensor,
-        patches: Tensor | None = None,
-        frames: Tensor | None = None,
-        frames_mask: Tensor | None = None,
-    ) -> Tensor:
+    def forward_features(self, *inputs: Tensor | None, **named: Tensor | None) -> Tensor:
         """Features (B, D) of whole windows; arguments as in ``forward``."""
-        return self._encode(geometry, mask, patches, frames, frames_mask)[0]
+        return self._encode(Inputs(*inputs, **named))[0]
 
     def forward_head(self, features: Tensor) -> Tensor:
         """Features (B, D) -> logits (B, K)."""
         return self.head(self.head_drop(features))
 
-    def forward_with_attention(
-        self,
-        geometry: Tensor,
-        mask: Tensor,
-        patches: Tensor | None = None,
-        frames: Tensor | None = None,
-        frames_mask: Tensor | None = None,
-    ) -> tuple[Tensor, Attention]:
+    def forward_with_attention(self, *inputs: Tensor | None, **named: Tensor | None) -> tuple[Tensor, Attention]:
         """Logits (B, K), and where the model looked; arguments as in ``forward``."""
-        features, attention = self._encode(geometry, mask, patches, frames, frames_mask)
+        features, attention = self._encode(Inputs(*inputs, **named))
         return self.forward_head(features), attention
 
     def reset_classifier(self, num_classes: int) -> None:
@@ -110,22 +108,22 @@ class ExpressionModel(nn.Module, ABC):
         self.num_classes = num_classes
         self.head = nn.Linear(self.num_features, num_classes).to(self.head.weight)
 
-    def _encode(
-        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
-    ) -> tuple[Tensor, Attention]:
-        patches = patches if "patches" in self.streams else None
-        frames = frames if "frames" in self.streams else None
+    def _encode(self, inputs: Inputs) -> tuple[Tensor, Attention]:
+        hidden = {name: None for name in ("actions", "patches", "frames") if name not in self.streams}
+        inputs = inputs._replace(**hidden)
         if not torch.compiler.is_compiling():  # shapes are fixed then, and checks would only break the graph
-            self._check_shapes(geometry, mask, patches, frames, frames_mask)
+            self._check_shapes(inputs)
         # Not a product: whatever an invalid frame holds, even NaN, ends here.
-        geometry = geometry.masked_fill(~mask[:, :, None, None], 0)
-        if frames is not None and frames_mask is None:
-            frames_mask = frames.new_ones(frames.shape[:2], dtype=torch.bool)
-        return self.encode(geometry, mask, patches, frames, frames_mask)
+        mask, actions = inputs.mask, inputs.actions
+        inputs = inputs._replace(geometry=inputs.geometry.masked_fill(~mask[:, :, None, None], 0))
+        if actions is not None:
+            inputs = inputs._replace(actions=actions.masked_fill(~mask[:, :, None], 0))
+        if inputs.frames is not None and inputs.frames_mask is None:
+            inputs = inputs._replace(frames_mask=inputs.frames.new_ones(inputs.frames.shape[:2], dtype=torch.bool))
+        return self.encode(inputs)
 
-    def _check_shapes(
-        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
-    ) -> None:
+    def _check_shapes(self, inputs: Inputs) -> None:
+        geometry, mask, actions, patches, frames, frames_mask = inputs
         nodes, size = len(self.layout), self.config.patch_size
         if geometry.ndim != 4 or geometry.shape[2:] != (nodes, GEOMETRY_CHANNELS):
             raise StgtError(
@@ -142,6 +140,11 @@ class ExpressionModel(nn.Module, ABC):
             raise StgtError(
                 f"mask is {mask.dtype} of the shape {tuple(mask.shape)}; it must be bool of the shape "
                 f"({batch}, {length}), one value for each frame of geometry"
+            )
+        if actions is not None and actions.shape != (batch, length, ACTION_CHANNELS):
+            raise StgtError(
+                f"actions have the shape {tuple(actions.shape)}, but this model reads ({batch}, {length}, "
+                f"{ACTION_CHANNELS}): make them with action_stream"
             )
         if patches is not None and patches.shape != (batch, length, nodes, size, size, 3):
             raise StgtError(

@@ -10,7 +10,7 @@ from stgt.config import ModelConfig, WindowConfig
 from stgt.graphs.geometry import GEOMETRY_CHANNELS
 from stgt.graphs.layout import NodeLayout
 from stgt.models.blocks import GraphConvolution, TemporalConvolution, stride_mask
-from stgt.models.registry import Attention, ExpressionModel, register_model
+from stgt.models.registry import Attention, ExpressionModel, Inputs, register_model
 
 #: (out channels over the width, stride in time) of each layer, as published.
 LAYERS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
@@ -99,11 +99,9 @@ class SpatialTemporalGraphConvolutionalNetwork(ExpressionModel):
             for index, (_, stride) in enumerate(LAYERS)
         )
 
-    def encode(
-        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
-    ) -> tuple[Tensor, Attention]:
+    def encode(self, inputs: Inputs) -> tuple[Tensor, Attention]:
         """See ``ExpressionModel``."""
-        del patches, frames, frames_mask
+        geometry, mask = inputs.geometry, inputs.mask
         x = self.input_norm(geometry.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, geometry.shape[2:])
         steps = mask
         for layer in self.layers:

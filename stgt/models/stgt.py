@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from stgt.config import ModelConfig, WindowConfig
 from stgt.errors import StgtError
 from stgt.graphs.geometry import GEOMETRY_CHANNELS
+from stgt.models.actions import STRIDE, ActionEncoder
 from stgt.models.appearance import FrameEncoder, GatedFusion, PatchEmbedding, modality_keep
 from stgt.models.blocks import (
     AttentionPool,
@@ -20,13 +21,7 @@ from stgt.models.blocks import (
     TransformerLayer,
     stride_mask,
 )
-from stgt.models.registry import Attention, ExpressionModel, register_model
-
-#: A step of the temporal transformer covers this many frames.
-STRIDE = 4
-
-#: Probability that training hides where the nodes of a sample are, and leaves how they move.
-IDENTITY_DROPOUT = 0.5
+from stgt.models.registry import Attention, ExpressionModel, Inputs, register_model
 
 
 class GeometryStem(nn.Module):
@@ -34,8 +29,8 @@ class GeometryStem(nn.Module):
 
     Where the nodes of a face are says more about whose face it is than about its expression. So position and bone are
     also given relative to their mean over the window and to the first valid frame; all channels are normalised over the
-    training clips, node by node; and in training, half of the samples show nothing but what moves, so that a model
-    cannot learn the training subjects' faces by heart. A learned vector per node says which node it is.
+    training clips, node by node; and in training, a share of the samples shows nothing but what moves, so that a
+    model cannot learn the training subjects' faces by heart. A learned vector per node says which node it is.
 
     Args:
         nodes: V.
@@ -44,8 +39,9 @@ class GeometryStem(nn.Module):
     Shape: geometry (B, T, V, 9), zero where invalid, mask (B, T) -> (B, T, V, C).
     """
 
-    def __init__(self, nodes: int, width: int) -> None:
+    def __init__(self, nodes: int, width: int, hiding: float) -> None:
         super().__init__()
+        self.hiding = hiding
         channels = GEOMETRY_CHANNELS + 2 * 6
         self.norm = MaskedBatchNorm(nodes * channels)
         self.project = nn.Linear(channels, width)
@@ -54,15 +50,15 @@ class GeometryStem(nn.Module):
 
     def forward(self, geometry: Tensor, mask: Tensor) -> Tensor:
         """See the class for the shapes."""
-        position, motion, bone = geometry.split(3, dim=-1)
+        position, motion, bone, displacement = geometry.split(3, dim=-1)
         shape = torch.cat((position, bone), dim=-1)
         mean = shape.sum(dim=1, keepdim=True) / mask.sum(dim=1).clamp(min=1)[:, None, None, None]
         first = shape[torch.arange(len(mask), device=mask.device), mask.int().argmax(dim=1)][:, None]
-        x = torch.cat((shape, motion, shape - mean, shape - first), dim=-1)
+        x = torch.cat((shape, displacement, motion, shape - mean, shape - first), dim=-1)
         x = self.norm(x.flatten(2), mask).unflatten(2, (geometry.shape[2], -1))
         if self.training:
-            hidden = torch.rand(len(x), device=x.device) < IDENTITY_DROPOUT
-            x = torch.cat((x[..., :6].masked_fill(hidden[:, None, None, None], 0), x[..., 6:]), dim=-1)
+            hidden = torch.rand(len(x), device=x.device) < self.hiding
+            x = torch.cat((x[..., :9].masked_fill(hidden[:, None, None, None], 0), x[..., 9:]), dim=-1)
         return self.project(x) + self.node
 
 
@@ -77,7 +73,7 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
     graph blocks          (T / 4, V, C)   graph convolution and temporal convolution; the first and the middle one
                                           halve the rate; patches join after the first
     spatial transformer   (T / 4, V, C)   what the edges miss
-    spatial attention     (T / 4, 2 C)    nodes -> regions -> a token per step
+    spatial attention     (T / 4, 2 C)    nodes -> regions -> a token per step; actions join here
     temporal transformer  (T / 4, 2 C)    over the steps
     temporal attention    (2 C,)          steps -> the window; appearance frames join here
     ====================  ==============  ========================================================================
@@ -100,7 +96,7 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
         super().__init__(config, num_classes, window, num_features=token)
         nodes = len(self.layout)
         adjacency = self.layout.adjacency()
-        self.stem = GeometryStem(nodes, width // 2)
+        self.stem = GeometryStem(nodes, width // 2, config.identity_dropout)
         self.blocks = nn.ModuleList(
             SpatioTemporalBlock(
                 width // 2 if index == 0 else width,
@@ -120,6 +116,8 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
         nn.init.trunc_normal_(self.step, std=0.02)
         self.temporal_transformer = TransformerLayer(token, config.heads, config.dropout)
         self.temporal_pool = AttentionPool(token, config.heads)
+        if "actions" in self.streams:
+            self.action_encoder = ActionEncoder(width, token)
         if "patches" in self.streams:
             self.patch_embedding = PatchEmbedding(config.patch_size, width)
         if "frames" in self.streams:
@@ -127,10 +125,9 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
             self.fusion = GatedFusion(token)
         self.norm = nn.LayerNorm(token)
 
-    def encode(
-        self, geometry: Tensor, mask: Tensor, patches: Tensor | None, frames: Tensor | None, frames_mask: Tensor | None
-    ) -> tuple[Tensor, Attention]:
+    def encode(self, inputs: Inputs) -> tuple[Tensor, Attention]:
         """See ``ExpressionModel``."""
+        geometry, mask, actions, patches, frames, frames_mask = inputs
         batch = len(geometry)
         x = self.stem(geometry, mask)
         steps = mask
@@ -142,7 +139,11 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
         # Frames apart from each other: the spatial transformer and the pooling see one step at a time.
         x = self.spatial_transformer(x.flatten(0, 1))
         pooled, node_weights = self.spatial_pool(x)
-        tokens = self.token_norm(pooled.unflatten(0, (batch, -1)), steps) + self.step[: steps.shape[1]]
+        tokens = pooled.unflatten(0, (batch, -1))
+        if actions is not None:
+            keep = modality_keep(actions, self.config.modality_dropout, self.training)
+            tokens = tokens + self.action_encoder(actions, mask) * keep[:, None, None]
+        tokens = self.token_norm(tokens, steps) + self.step[: steps.shape[1]]
         tokens = self.temporal_transformer(tokens, steps)
         features, step_weights = self.temporal_pool(tokens, steps)
         if frames is not None:
