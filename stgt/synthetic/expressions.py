@@ -16,7 +16,7 @@ __all__ = ["LABELS", "Unit", "sample_event", "sample_expression", "sample_units"
 #: sd of the log ratio between a unit's left and right side; of expressions that are visibly one-sided.
 ASYMMETRY_SD, ONE_SIDED_SD = 0.08, 0.35
 #: What the weaker side keeps of a unit that one side shows, most.
-WEAK_SIDE = 0.3
+WEAK_SIDE = 0.2
 #: Strength of the second expression of a blend over that of the first, least and most.
 SECOND = (0.15, 0.4)
 

@@ -42,7 +42,6 @@ ACTION_GAIN = {
     "mouthFrown": 1.7,
     "mouthStretch": 1.4,
     "mouthLowerDown": 1.4,
-    "mouthPress": 1.2,
     "noseSneer": 1.9,
     "eyeWide": 1.25,
     "mouthSmile": 1.1,

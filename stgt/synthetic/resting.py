@@ -16,7 +16,7 @@ TRAITS: tuple[tuple[dict[str, float], float], ...] = (
     ({"browDown": 0.25, "mouthFrown": 0.25, "mouthPress": 0.15}, 0.5),
     ({"mouthSmile": 0.22}, 1.2),  # a hint of a smile
     ({"mouthDimple": 0.18}, 0.5),
-    ({"mouthPress": 0.35, "mouthRollLower": 0.20}, 1.0),  # pressed lips
+    ({"mouthPress": 0.25, "mouthFrown": 0.06, "mouthRollLower": 0.30, "mouthRollUpper": 0.20}, 1.0),  # pressed lips
     ({"mouthRollLower": 0.35, "mouthRollUpper": 0.35}, 0.8),  # thin lips
     ({"mouthPucker": 0.25, "mouthFunnel": 0.08}, 0.7),  # full lips
     ({"mouthShrugLower": 0.25, "mouthShrugUpper": 0.10}, 0.6),
