@@ -14,7 +14,7 @@ from stgt.faces.crops import CROP_SIZE, CropSequence, encode_crop
 from stgt.faces.tracks import LandmarkTrack
 from stgt.graphs.alignment import load_reference_face
 from stgt.inference import ExpressionReader, choose_device, clip_probabilities
-from stgt.models.checkpoint import save_checkpoint
+from stgt.models.checkpoint import save_checkpoint, set_temperature
 from stgt.models.registry import create_model
 
 LABELS = ("neutral", "happiness", "surprise")
@@ -85,6 +85,15 @@ def test_a_window_says_the_same_alone_in_a_batch_and_in_a_longer_stream(reader):
         cut = reader.predict_windows(part, starts=[starts[index]])[0]
         np.testing.assert_allclose(alone.probabilities, together[index].probabilities, atol=1e-5)
         np.testing.assert_allclose(cut.probabilities, together[index].probabilities, atol=1e-5)
+
+
+def test_logits_are_divided_by_the_temperature_of_the_checkpoint(tmp_path):
+    path = random_checkpoint(tmp_path / "model.safetensors")
+    as_trained = ExpressionReader(path, "cpu").predict_windows(moving_face())[0].probabilities
+    set_temperature(path, 2.0)
+    tempered = ExpressionReader(path, "cpu").predict_windows(moving_face())[0].probabilities
+    np.testing.assert_allclose(tempered, np.sqrt(as_trained) / np.sqrt(as_trained).sum(), rtol=1e-6)
+    assert np.abs(tempered - as_trained).max() > 0.01
 
 
 def test_time_without_a_face_has_no_label_and_does_not_touch_the_rest(reader):

@@ -12,6 +12,7 @@ import pytest
 from stgt.config import ModelConfig, WindowConfig
 from stgt.errors import CheckpointError, StgtError
 from stgt.faces.video import open_source
+from stgt.inference import ExpressionReader
 from stgt.models.checkpoint import save_checkpoint
 from stgt.models.registry import create_model
 from stgt.predict import choose_outputs, expand, file_names, find_sources, main
@@ -68,6 +69,18 @@ def test_a_folder_gets_table_plot_and_annotated_video(tmp_path, checkpoint, rend
     printed = capsys.readouterr().out
     assert "as a whole:" in printed
     assert "a face in 100 %" in printed
+
+
+def test_the_weights_of_stgt_are_read_by_default_and_what_is_unsure_is_called_so(
+    tmp_path, checkpoint, rendered_face_clip, monkeypatch, capsys
+):
+    monkeypatch.setattr("stgt.models.checkpoint.pretrained_path", lambda: Path(checkpoint))
+    assert main([str(rendered_face_clip), "--min-confidence", "0.9", "--out", str(tmp_path / "o.json")]) == 0
+    rows = json.loads((tmp_path / "o.json").read_text())
+    assert {row["label"] for row in rows} == {"uncertain"}, "an untrained model is never that sure"
+    assert all(sum(row[f"p_{label}"] for label in LABELS) == pytest.approx(1, abs=1e-6) for row in rows)
+    assert "uncertain" in capsys.readouterr().out
+    assert ExpressionReader().labels == LABELS
 
 
 def test_broken_sources_are_named_and_skipped(tmp_path, checkpoint, rendered_face_clip, capsys):
@@ -189,7 +202,7 @@ def test_where_results_go(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["x.mp4"], "checkpoint"),
+        (["x.mp4", "--min-confidence", "1.5"], "least confidence is 1.5; it is a probability, from 0 to 1"),
         (["x.mp4", "--checkpoint", "absent.safetensors"], "no checkpoint absent.safetensors"),
         (["x.mp4", "--checkpont", "m"], "did you mean --checkpoint"),
         (["x.mp4", "--checkpoint", "m", "--frame-rate", "-1"], "must be positive"),
@@ -203,7 +216,17 @@ def test_bad_input_is_one_sentence(arguments, message):
 def test_the_help_is_instant_and_complete():
     command = [sys.executable, "-X", "importtime", "-m", "stgt.predict", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    for word in ("SOURCE", "--checkpoint", "--out", "--format", "--no-plot", "--no-video", "--device", "exit code"):
+    for word in (
+        "SOURCE",
+        "--checkpoint",
+        "--out",
+        "--format",
+        "--no-plot",
+        "--no-video",
+        "--min-confidence",
+        "--device",
+        "exit code",
+    ):
         assert word in done.stdout, word
     for heavy in ("torch", "mediapipe", "matplotlib", "cv2"):
         assert f"| {heavy}\n" not in done.stderr, f"{heavy} is imported for --help"

@@ -13,13 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from stgt.data.layouts import Clip
+from stgt.data.protocols import Fold
 from stgt.errors import StgtError
 from stgt.evaluate import main as evaluate
 from stgt.faces.drawing import VideoWriter
 from stgt.faces.video import open_source
+from stgt.train import limit_subjects, parse
 from stgt.train import main as train
-from stgt.train import parse
 
 SUBJECTS = ("P1", "P2", "P3", "P4")
 #: Settings that make a run small.
@@ -70,6 +74,11 @@ def test_a_whole_protocol_leaves_its_run_folder(options, tmp_path, capsys):
         rows = list(csv.DictReader(file))
     assert sorted(row["subject"] for row in rows) == sorted(SUBJECTS * 2)
     assert all(abs(float(row["p_neutral"]) + float(row["p_happiness"]) - 1) < 1e-4 for row in rows)
+    # The temperature is that of the checkpoint, and the metrics tell what it gives.
+    for fold, temperature in enumerate(metrics["models"]["stgt"]["temperatures"]):
+        meta = json.loads((run / "stgt" / f"fold_{fold}" / "model.json").read_text())
+        assert meta["temperature"] == temperature != 1.0
+    assert 0 <= metrics["models"]["stgt"]["honest"]["calibration"]["ece"] <= 1
     # Every subject is tested in exactly one fold, by a model that was trained without that subject.
     for row in rows:
         meta = json.loads((run / "stgt" / f"fold_{row['fold']}" / "model.json").read_text())
@@ -79,6 +88,7 @@ def test_a_whole_protocol_leaves_its_run_folder(options, tmp_path, capsys):
     for text in (page, printed):
         assert "8 clips" in text
         assert "best-on-test" in text
+        assert "ECE" in text
     assert 'src="http' not in page
 
 
@@ -99,12 +109,59 @@ def test_a_killed_training_ends_as_an_undisturbed_one(options, tmp_path):
     process.wait()
     subprocess.run([*command, "--output", str(disturbed)], check=True, capture_output=True, env=environment)
     results = [folder / "run" / "stgt" / "fold_0" for folder in (undisturbed, disturbed)]
-    for name in ("predictions.csv", "predictions_best_on_test.csv", "model.safetensors"):
+    for name in ("predictions.csv", "predictions_best_on_test.csv", "model.safetensors", "model.json"):
         first, second = ((folder / name).read_bytes() for folder in results)
         assert first == second, f"{name} differs"
     first, second = (json.loads((folder / "fold.json").read_text())["curves"] for folder in results)
     assert first == second
     assert not state.exists()
+
+
+def test_a_training_starts_from_the_weights_of_another(options, tmp_path, capsys):
+    train([*options, "--epochs", "1", "--fold", "0", "--validation", "0"])
+    start = tmp_path / "runs" / "run" / "stgt" / "fold_0" / "model.safetensors"
+    meta = json.loads(start.with_suffix(".json").read_text())
+    assert meta["temperature"] == 1.0, "without held-out subjects there is nothing to fit it on"
+    tune = [*options, "--name", "tuned", "--epochs", "1", "--fold", "0", "--init", str(start)]
+    with pytest.raises(StgtError, match=r"trained on 3 of the subjects of folder .* leak"):
+        train(tune)
+    with pytest.raises(StgtError, match=r"model\.width is 8, but the model of --init .* has 16"):
+        train([*tune, "--model.width", "8"])
+
+    start.with_suffix(".json").write_text(json.dumps({**meta, "dataset": "elsewhere"}))
+    capsys.readouterr()
+    # Steps too small to move a weight: what comes out is what was put in.
+    still = ["--optimisation.learning_rate", "1e-20", "--optimisation.weight_decay", "0"]
+    train([*tune, *still, "--train_subjects", "2", "--compare", "stgcn"])
+    page = (tmp_path / "runs" / "tuned" / "report.html").read_text()
+    for text in (capsys.readouterr().out, page):
+        assert f"initialised from {start}" in text
+        assert "trained on 2 subjects per fold, drawn by seed 0" in text
+    tuned, other = (tmp_path / "runs" / "tuned" / name / "fold_0" / "model.json" for name in ("stgt", "stgcn"))
+    extra = json.loads(tuned.read_text())["extra"]
+    assert extra["initialised_from"]["weights_sha256"] == meta["weights_sha256"]
+    assert len(extra["training_subjects"]) == 2
+    assert "initialised_from" not in json.loads(other.read_text())["extra"]
+    before, after = (load_file(path.with_suffix(".safetensors")) for path in (start, tuned))
+    assert torch.equal(before["head.weight"], after["head.weight"])
+
+
+def test_fewer_training_subjects_are_nested_and_leave_the_test_alone():
+    clips = tuple(Clip(f"{subject}{take}", Path("x"), f"S{subject}", "a") for subject in range(9) for take in range(2))
+    folds = [Fold(0, clips[4:], clips[:4]), Fold(2, clips[:-4], clips[-4:])]
+    kept = [limit_subjects(folds, count, seed=3) for count in (1, 2, 5)]
+    for fold, (one, two, five) in zip(folds, zip(*kept, strict=True), strict=True):
+        subjects = [{clip.subject for clip in limited.train} for limited in (one, two, five)]
+        assert [len(found) for found in subjects] == [1, 2, 5]
+        assert subjects[0] < subjects[1] < subjects[2]
+        assert all(limited.test == fold.test and limited.index == fold.index for limited in (one, two, five))
+        assert len(two.train) == 4
+    assert limit_subjects(folds, None, seed=3) == folds
+    draws = {clip.subject for seed in range(8) for clip in limit_subjects(folds, 1, seed)[0].train}
+    assert len(draws) > 1
+    for count in (0, 8):
+        with pytest.raises(StgtError, match=rf"train_subjects is {count}, but fold 0 has 7"):
+            limit_subjects(folds, count, seed=3)
 
 
 def test_other_settings_do_not_go_into_the_same_run_folder(options):

@@ -15,8 +15,8 @@ from stgt.evaluation.predictions import PredictionTable, none_if_nan
 
 #: Equal-width bins of the confidence, as in Guo et al.
 BINS = 15
-#: A few clips that are all right (or all wrong) would drive the temperature to zero (or infinity).
-LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.2, 10.0
+#: Between these the temperature is searched.
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
 #: The coverage whose accuracy is reported.
 COVERAGE = 0.8
 
@@ -153,7 +153,10 @@ def fit_temperature(table: PredictionTable) -> float:
 
 
 def search_temperature(predict: Callable[[float], PredictionTable]) -> float:
-    """The temperature at which held-out predictions are most likely, between the least and the most allowed.
+    """The temperature at which held-out predictions are most likely.
+
+    Its logarithm has a standard normal prior, which weighs as much as a clip or so: a handful of clips that are all
+    right would otherwise make the model sure of everything.
 
     Args:
         predict: gives the table of the held-out clips at a temperature, which is how clips of several windows come
@@ -161,10 +164,11 @@ def search_temperature(predict: Callable[[float], PredictionTable]) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    if not predict(1.0).read.any():
+    clips = int(predict(1.0).read.sum())
+    if not clips:
         return 1.0
     found = minimize_scalar(
-        lambda logarithm: negative_log_likelihood(predict(float(np.exp(logarithm)))),
+        lambda logarithm: negative_log_likelihood(predict(float(np.exp(logarithm)))) + logarithm**2 / (2 * clips),
         bounds=(np.log(LEAST_TEMPERATURE), np.log(MOST_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-4},

@@ -1,13 +1,20 @@
 """A checkpoint comes back as it was, and a bad one says in a sentence what is wrong with it."""
 
 import json
+import shutil
 
 import pytest
 import torch
 
 from stgt.errors import CheckpointError
-from stgt.models import create_model
-from stgt.models.checkpoint import load_checkpoint, require_labels, save_checkpoint
+from stgt.models import checkpoint, create_model
+from stgt.models.checkpoint import (
+    load_checkpoint,
+    pretrained_path,
+    require_labels,
+    save_checkpoint,
+    set_temperature,
+)
 
 LABELS = ("neutral", "happiness", "surprise")
 
@@ -44,6 +51,7 @@ def test_round_trip(saved, inputs, window, config_factory):
     assert loaded.layout.name == "landmarks68"
     assert loaded.meta["dataset"] == "made"
     assert loaded.meta["extra"] == {"fold": 3}
+    assert loaded.temperature == 1.0
     assert torch.equal(load_checkpoint(path.with_suffix(".json")).model(**inputs), model(**inputs))
     assert sorted(file.name for file in path.parent.iterdir()) == ["model.json", "model.safetensors"]
 
@@ -94,6 +102,42 @@ def test_broken_files(saved):
         load_checkpoint(path)
 
 
+def test_a_temperature_fitted_later_is_kept_with_the_weights(saved, inputs):
+    path, model = saved
+    set_temperature(path, 1.75)
+    loaded = load_checkpoint(path)
+    assert loaded.temperature == 1.75
+    assert loaded.meta["extra"] == {"fold": 3}
+    assert torch.equal(loaded.model(**inputs), model(**inputs)), "logits stay as they are"
+
+
+@pytest.fixture
+def shipped(saved, tmp_path, monkeypatch):
+    """A package of weights of our own, in the place of the one that is installed."""
+    path, model = saved
+    package = tmp_path / "weights"
+    package.mkdir()
+    monkeypatch.setattr(checkpoint.resources, "files", lambda name: package if name == "stgt.weights" else None)
+    return package, path, model
+
+
+def test_pretrained_stands_for_the_weights_of_the_package(shipped, inputs):
+    package, path, model = shipped
+    with pytest.raises(
+        CheckpointError, match=r"lacks the weights that should come with it .*faces.safetensors.*install"
+    ):
+        pretrained_path()
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(path.with_suffix(suffix), package / f"faces{suffix}")
+    assert pretrained_path() == package / "faces.safetensors"
+    assert torch.equal(load_checkpoint("pretrained").model(**inputs), model(**inputs))
+    content = (package / "faces.safetensors").read_bytes()
+    for damaged in (content[:-100], content[:-1] + bytes([content[-1] ^ 1])):
+        (package / "faces.safetensors").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"truncated or not the file.*install stgt again"):
+            load_checkpoint("pretrained")
+
+
 def test_labels_that_the_model_cannot_name(saved):
     loaded = load_checkpoint(saved[0])
     require_labels(loaded, ["surprise", "neutral"], "some set")
@@ -105,8 +149,6 @@ def test_labels_that_the_model_cannot_name(saved):
 
 
 def test_an_interrupted_save_leaves_the_old_checkpoint(saved, monkeypatch, config_factory, window, inputs):
-    from stgt.models import checkpoint
-
     path, model = saved
 
     def fail(*arguments):

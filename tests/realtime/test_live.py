@@ -43,6 +43,16 @@ def test_one_line_of_json_per_prediction_and_a_recording(rendered_face_clip, che
     assert [now for (now, _), _ in pairs] == pytest.approx([now for _, (now, _) in pairs], abs=1e-3)
 
 
+def test_what_is_not_probable_enough_is_uncertain(rendered_face_clip, checkpoint, capsys):
+    arguments = ("--source", rendered_face_clip, "--checkpoint", checkpoint, "--headless", "--as_fast_as_possible")
+    live.main(command(*arguments, "--json", "--min_confidence", "1"))
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["state"], last["label"]) == ("reading", "uncertain")
+    assert last["confidence"] == max(last["probabilities"].values())
+    with pytest.raises(StgtError, match="least confidence is 2.0"):
+        live.main(command(*arguments, "--min_confidence", "2"))
+
+
 def test_changes_of_the_label_are_printed_when_nothing_else_is(rendered_face_clip, checkpoint, capsys):
     arguments = ("--source", rendered_face_clip, "--checkpoint", checkpoint, "--headless", "--as_fast_as_possible")
     live.main(command(*arguments))
