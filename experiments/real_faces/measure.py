@@ -75,7 +75,11 @@ class Readers:
         """What all say about a stream: the peers answer for the model's windows."""
         track = tracked.track
         crops = tracked.crops if self.stgt.windows.needs_crops else None
-        predictions = self.stgt.predict_windows(track, crops)
+        neutral = None
+        if tracked.stream.variant is not None and tracked.stream.variant.neutral_given:
+            part = next(part for part in tracked.stream.variant.parts if part.label == NEUTRAL)
+            neutral = self.stgt.neutral_face(track, part.start_s, part.end_s)
+        predictions = self.stgt.predict_windows(track, crops, neutral=neutral)
         starts = np.array([prediction.start_s for prediction in predictions])
         ends = np.array([prediction.end_s for prediction in predictions])
         windows = {
@@ -87,10 +91,10 @@ class Readers:
                 np.array([prediction.valid_share for prediction in predictions]),
             )
         }
-        if self.fer is not None:
+        if self.fer is not None and neutral is None:
             frames = tracked.fer_frames(self.fer)
             windows[self.fer.name] = average_frames(frames, track.times, self.fer.labels, starts, ends)
-        if self.blendshapes is not None:
+        if self.blendshapes is not None and neutral is None:
             frames = self.blendshapes.frames(track)
             windows[self.blendshapes.name] = average_frames(frames, track.times, self.blendshapes.labels, starts, ends)
         return Read(tracked, windows)
@@ -201,12 +205,11 @@ def row_sets(readings: Readings) -> dict[str, Any]:
             row for read in readings.talking for row in seen_rows(read, reader, seen.TALKING)
         ],
     }
-    variants = dict.fromkeys(read.tracked.stream.variant.name for read in readings.portraits)
-    for variant in variants:
-        sets[f"portraits, {variant}"] = lambda reader, variant=variant: [
-            row for read in readings.portraits if read.tracked.stream.variant.name == variant
-            for row in portrait_rows(read, reader)
-        ]  # fmt: skip
+    for variant in dict.fromkeys(read.tracked.stream.variant.title for read in readings.portraits):
+        shown = [read for read in readings.portraits if read.tracked.stream.variant.title == variant]
+        sets[f"portraits, {variant}"] = lambda reader, shown=shown: [
+            row for read in shown if reader in read.windows for row in portrait_rows(read, reader)
+        ]
     return {name: rows for name, rows in sets.items() if rows("stgt")}
 
 

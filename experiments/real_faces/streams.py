@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +34,13 @@ class Variant:
     """A way in which a stranger might show portraits to the tool.
 
     Attributes:
-        name: as it stands in the tables.
+        name: in a few words.
         order: labels of the stills that follow each other; one label: that still alone.
         frame_rate: Hz.
         frames: of each still; none: ``STILL_S`` of them.
         fade_s: seconds of the cross-fade between two stills.
+        neutral_given: whether the model is told where the person is neutral; peers that read single frames cannot use
+            it and are not asked. The frames are the same, and so is the cache's entry.
     """
 
     name: str
@@ -46,6 +48,12 @@ class Variant:
     frame_rate: float = 25.0
     frames: int | None = None
     fade_s: float = 0.0
+    neutral_given: bool = field(default=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """As it stands in the tables."""
+        return self.name + (", neutral given" if self.neutral_given else "")
 
     @property
     def shown(self) -> int:
@@ -73,6 +81,7 @@ VARIANTS = (
     Variant("sequence", NEUTRAL_FIRST),
     Variant("alone", ("neutral",)),
     Variant("alone", ("happiness",)),
+    Variant("sequence", NEUTRAL_FIRST, neutral_given=True),
     Variant("sequence, smile first", ("happiness", "neutral")),
     Variant("sequence, 0.5 s cross-fade", NEUTRAL_FIRST, fade_s=FADE_S),
     Variant("sequence, 10 Hz", NEUTRAL_FIRST, frame_rate=10.0),
@@ -173,7 +182,7 @@ def portrait_streams(portraits: Path) -> list[Stream]:
         raise SourceError(f"{portraits}: there is no pair of neutral/ID.jpg and smiling/ID.jpg in this folder")
     return [
         Stream(
-            name=f"{person} {variant.name} {'+'.join(variant.order)}",
+            name=f"{person} {variant.title} {'+'.join(variant.order)}",
             files=tuple(folders[label] / f"{person}.jpg" for label in variant.order),
             variant=variant,
             person=person,
