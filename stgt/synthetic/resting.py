@@ -41,7 +41,7 @@ _DROOP = action_vector({"mouthFrown": 0.20, "eyeBlink": 0.10})
 #: sd of the log of a person's gains: of all together, of each action, and of the sides' difference.
 SHARED_SD, ACTION_SD, SIDE_SD = 0.10, 0.17, 0.05
 #: Factors on those sd where more would break the fit: lids that must meet, a jaw and the lips that close over it.
-STEADY = {"eyeBlink": 0.15, "eyeLook": 0.3, "jawOpen": 0.5, "mouthClose": 0.5, "tongueOut": 0.3}
+STEADY = {"eyeBlink": 0.15, "eyeLook": 0.3, "jawOpen": 0.5, "mouthPress": 0.5, "mouthClose": 0.5, "tongueOut": 0.3}
 
 
 def sample_resting(rng: np.random.Generator, age: float) -> np.ndarray:
