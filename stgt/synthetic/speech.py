@@ -79,10 +79,10 @@ def talk(rng: np.random.Generator, times: np.ndarray, speaking: Sequence[tuple[f
         moments = (begins + ends)[:1] / 2
     count = len(moments)
 
-    energy = float(np.exp(rng.normal(0, 0.4)))
+    energy = float(np.exp(rng.normal(0, 0.45)))
     rounding, spreading, lower, upper = rng.random(4) * (0.9, 0.9, 0.5, 0.25) + (0.25, 0.25, 0.1, 0.03)
     draws = rng.random((6, count))
-    opening = np.minimum(energy * (0.05 + 0.30 * draws[0] ** 1.3), 0.45)
+    opening = np.minimum(energy * (0.05 + 0.36 * draws[0] ** 1.3), 0.5)
     shape = 2 * draws[1] - 1  # rounded to spread
     closed = draws[2] < CLOSED
     teeth = (draws[2] > 1 - LIP_TO_TEETH) & ~closed
