@@ -157,7 +157,7 @@ class FoldFit:
         """Fit the temperature of the honest epoch's weights on the validation clips, and score the test clips with it.
 
         It is stored with the weights. Without a validation part it is 1 and the scores stay as they are; the test clips
-        take no part in it.
+        take no part in it. The predictions of the epoch that was best on them stay at temperature 1.
         """
         if not self.validation_clips:
             return 1.0
