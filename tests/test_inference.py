@@ -13,6 +13,7 @@ from stgt.evaluation.pooling import pool_windows
 from stgt.faces.crops import CROP_SIZE, CropSequence, encode_crop
 from stgt.faces.tracks import LandmarkTrack
 from stgt.graphs.alignment import load_reference_face
+from stgt.graphs.geometry import aligned_nodes
 from stgt.inference import ExpressionReader, choose_device, clip_probabilities
 from stgt.models.checkpoint import save_checkpoint, set_temperature
 from stgt.models.registry import create_model
@@ -27,7 +28,7 @@ def random_checkpoint(path, streams="geometry"):
     config = ModelConfig(layout="landmarks68", streams=streams, width=16, blocks=2)
     model = create_model(config, len(LABELS), WINDOW)
     with torch.no_grad():
-        model.head.weight *= 20
+        model.head.weight *= 5
     save_checkpoint(path, model, labels=LABELS, model_config=config, window=WINDOW, dataset="none")
     return path
 
@@ -43,7 +44,7 @@ def moving_face(seconds=3.0, rate=25.0, seed=0) -> LandmarkTrack:
         points=points.astype(np.float32),
         times=times,
         valid=np.ones(count, bool),
-        blendshapes=np.zeros((count, 52), np.float32),
+        blendshapes=(0.025 + 0.025 * np.sin(times[:, None] * 2 + np.arange(52))).astype(np.float32),
         transforms=np.zeros((count, 4, 4), np.float32),
         image_size=(640, 480),
         source="made",
@@ -61,6 +62,12 @@ def reader(tmp_path_factory) -> ExpressionReader:
     return ExpressionReader(random_checkpoint(tmp_path_factory.mktemp("model") / "model.safetensors"), "cpu")
 
 
+@pytest.fixture(scope="module")
+def action_reader(tmp_path_factory) -> ExpressionReader:
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    return ExpressionReader(random_checkpoint(path, "geometry,actions"), "cpu")
+
+
 def test_windows_cover_the_track_and_differ(reader):
     predictions = reader.predict_windows(moving_face())
     assert predictions[0].start_s == 0
@@ -75,16 +82,45 @@ def test_windows_cover_the_track_and_differ(reader):
     assert (first.source, first.face, first.valid_share) == ("made", 0, 1.0)
 
 
-def test_a_window_says_the_same_alone_in_a_batch_and_in_a_longer_stream(reader):
+def test_a_window_says_the_same_alone_in_a_batch_and_in_a_longer_stream(action_reader):
     track = moving_face(seconds=20)
     starts = [0.2 * index for index in range(90)]  # more than one batch
-    together = reader.predict_windows(track, starts=starts)
+    together = action_reader.predict_windows(track, starts=starts)
+    probabilities = np.array([window.probabilities for window in together])
+    alone = [action_reader.predict_windows(track, starts=[start])[0].probabilities for start in starts]
+    np.testing.assert_allclose(alone, probabilities, atol=1e-5)
     for index in (0, 40, 89):
-        alone = reader.predict_windows(track, starts=[starts[index]])[0]
-        part = track.slice(starts[index], starts[index] + WINDOW.duration_s)
-        cut = reader.predict_windows(part, starts=[starts[index]])[0]
-        np.testing.assert_allclose(alone.probabilities, together[index].probabilities, atol=1e-5)
-        np.testing.assert_allclose(cut.probabilities, together[index].probabilities, atol=1e-5)
+        end_s = starts[index] + WINDOW.duration_s
+        so_far = action_reader.predict_windows(track.slice(None, end_s), starts=[starts[index]])[0]
+        np.testing.assert_allclose(so_far.probabilities, probabilities[index], atol=1e-5)
+        # Of the frames before it, nothing counts but what they say of the neutral face.
+        part, neutral = track.slice(starts[index], end_s), action_reader.windows.neutral(track, end_s)
+        cut = action_reader.predict_windows(part, starts=[starts[index]], neutral=neutral)[0]
+        np.testing.assert_allclose(cut.probabilities, probabilities[index], atol=1e-5)
+
+
+def test_a_neutral_part_is_the_face_that_all_windows_are_read_against(action_reader, rendered_face_clip):
+    estimated = action_reader.read(rendered_face_clip)
+    given = action_reader.read(rendered_face_clip, neutral_s=(0.0, 0.2))
+    assert np.abs(given.probabilities - estimated.probabilities).max() > 1e-3
+    track = given.track
+    part = track.slice(0.0, 0.2)
+    assert 2 <= len(part) < len(track)
+    face = action_reader.neutral_face(track, 0.0, 0.2)
+    nodes = aligned_nodes(part.points, part.valid, action_reader.layout)
+    np.testing.assert_allclose(face.nodes, nodes.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(face.actions, part.blendshapes.mean(axis=0), atol=1e-6)
+    again = action_reader.predict_windows(track, neutral=face)
+    np.testing.assert_allclose([window.probabilities for window in again], given.probabilities, atol=1e-6)
+
+
+def test_a_neutral_part_without_a_face_is_said(action_reader, rendered_face_clip):
+    with pytest.raises(SourceError, match=r"sample.mp4 shows no face from 7 to 9.5 s; give another neutral part"):
+        action_reader.read(rendered_face_clip, neutral_s=(7.0, 9.5))
+    track = hide(moving_face(), 1.0, 2.0)
+    with pytest.raises(SourceError, match=r"made shows no face from 1.2 to 1.8 s"):
+        action_reader.neutral_face(track, 1.2, 1.8)
+    assert np.isfinite(action_reader.neutral_face(track, 0.8, 1.8).nodes).all()
 
 
 def test_logits_are_divided_by_the_temperature_of_the_checkpoint(tmp_path):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from stgt.benchmarks.timing import interleaved
 from stgt.config import ModelConfig, WindowConfig, parse_streams
 from stgt.faces.crops import CROP_SIZE
+from stgt.graphs.actions import ACTION_CHANNELS
 from stgt.graphs.batch import WindowBatch
 from stgt.graphs.geometry import GEOMETRY_CHANNELS
 from stgt.graphs.layout import load_layout
@@ -28,11 +29,13 @@ def random_batch(config: ModelConfig, window: WindowConfig, size: int) -> Window
     def pixels(*shape: int) -> torch.Tensor:
         return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
+    actions = torch.rand(size, window.frames, ACTION_CHANNELS, generator=generator)
     patches = pixels(size, window.frames, nodes, config.patch_size, config.patch_size, 3)
     frames = pixels(size, config.stream_frames, 3, CROP_SIZE, CROP_SIZE)
     return WindowBatch(
         geometry=torch.randn(size, window.frames, nodes, GEOMETRY_CHANNELS, generator=generator),
         mask=torch.ones(size, window.frames, dtype=torch.bool),
+        actions=actions if "actions" in streams else None,
         patches=patches if "patches" in streams else None,
         frames=frames if "frames" in streams else None,
         frames_mask=torch.ones(size, config.stream_frames, dtype=torch.bool) if "frames" in streams else None,
@@ -111,6 +114,6 @@ def ck_minutes(training: float, scoring: float, epochs: int) -> float:
 
 
 def stream_settings(base: ModelConfig) -> dict[str, ModelConfig]:
-    """The three settings of the streams."""
+    """The settings of the streams that are measured."""
     settings = ("geometry", "geometry,actions", "geometry,patches", "geometry,patches,frames")
     return {streams: replace(base, streams=streams) for streams in settings}

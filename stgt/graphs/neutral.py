@@ -1,11 +1,11 @@
 """A person's own neutral face, estimated while the stream runs.
 
-Strangers' resting faces differ as much as mild expressions do, so an expression is read best against the face that shows
-it at rest. Nobody says when that is; but of all that a face does, rest is what costs least. The estimate is the mean of
-the frames so far, each weighted by ``exp(-e / SOFTNESS)`` where ``e`` is its expressiveness, the weighted sum of its
-blendshapes, and by the time it lasts. Such a mean is recursive, does not depend on the frame rate, and lets every calmer
-frame outweigh the livelier ones before it. The average face of many people counts as ``PRIOR_S`` seconds of rest, so that
-a stream that starts in mid-expression is read against that one until the face has come to rest.
+Strangers' resting faces differ as much as mild expressions do, so an expression is read best against the face that
+shows it at rest. Nobody says when that is; but of all that a face does, rest is what costs least. The estimate is the
+mean of the frames so far, each weighted by ``exp(-e / SOFTNESS)`` where ``e`` is its expressiveness, the weighted sum
+of its blendshapes, and by the time it lasts. Such a mean is recursive, does not depend on the frame rate, and lets
+every calmer frame outweigh the livelier ones before it. The average face of many people counts as ``PRIOR_S`` seconds
+of rest, so that a stream that starts in mid-expression is read against that one until the face has come to rest.
 """
 
 from dataclasses import dataclass
@@ -123,8 +123,11 @@ class NeutralEstimator:
             weights = weights * fading
             rest = PRIOR_S * (1 - kept)
             self._weight = self._weight * kept + weights.sum() + rest
-            self._nodes = self._nodes * kept + np.einsum("n,nvc->vc", weights, nodes) + rest * self._average.nodes
-            self._actions = self._actions * kept + weights @ actions + rest * self._average.actions
+            # Chosen, not multiplied by 0: whatever an invalid frame holds, even NaN, ends here.
+            seen = np.asarray(valid, bool)
+            shown = weights[seen]
+            self._nodes = self._nodes * kept + np.tensordot(shown, nodes[seen], 1) + rest * self._average.nodes
+            self._actions = self._actions * kept + shown @ actions[seen] + rest * self._average.actions
             self._last_s = float(times[-1])
         return NeutralFace(
             (self._nodes / self._weight).astype(np.float32), (self._actions / self._weight).astype(np.float32)

@@ -75,7 +75,7 @@ class FrameEncoder(nn.Module):
             seen = (mask & keep[:, None]).flatten()
             seen[:2] |= seen.sum() < 2  # batch normalisation needs two; their features are masked again below
             features = flat.new_zeros((len(flat), self.project.out_features), dtype=self.project.weight.dtype)
-            encoded = self._encode(flat[seen])
+            encoded = self._encode(flat[seen] * mask.flatten()[seen, None, None, None])  # an invalid one as black
             features = features.to(encoded.dtype).index_copy(0, seen.nonzero()[:, 0], encoded)
         else:
             features = self._encode(flat)

@@ -35,8 +35,9 @@ class GeometryStem(nn.Module):
     Args:
         nodes: V.
         width: C.
+        hiding: probability of showing nothing but what moves, in training.
 
-    Shape: geometry (B, T, V, 9), zero where invalid, mask (B, T) -> (B, T, V, C).
+    Shape: geometry (B, T, V, 12), zero where invalid, mask (B, T) -> (B, T, V, C).
     """
 
     def __init__(self, nodes: int, width: int, hiding: float) -> None:

@@ -1,6 +1,7 @@
 """The torch dataset: which windows a clip gives, and that they hold what their track and crops hold."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from stgt.config import AugmentationConfig, ModelConfig, WindowConfig
-from stgt.data.clips import WindowDataset, WindowReader, collate, sped
+from stgt.data.clips import WindowDataset, WindowReader, WindowSample, collate, sped
 from stgt.data.extraction import CacheEntry
 from stgt.data.layouts import Clip
 from stgt.data.prepare import Prepared
@@ -17,27 +18,30 @@ from stgt.faces.crops import CROP_SIZE, CropSequence, encode_crop
 from stgt.faces.tracks import BLENDSHAPES, LandmarkTrack
 from stgt.files import write_json
 from stgt.graphs.alignment import load_reference_face
-from stgt.graphs.geometry import geometry_stream
+from stgt.graphs.geometry import aligned_nodes, geometry_stream
 from stgt.graphs.layout import load_layout
+from stgt.graphs.neutral import NeutralEstimator, NeutralFace
 from stgt.graphs.windows import cut_window
 from stgt.learning.augmentation import Augmentation
 
 LABELS = ("anger", "fear")
 WINDOW = WindowConfig(frames=8, frame_rate=10.0, hop_s=0.5)
 GEOMETRY = ModelConfig(layout="landmarks68")
-FUSED = ModelConfig(layout="landmarks68", streams="geometry,patches,frames", patch_size=6, stream_frames=3)
+ACTIONS = ModelConfig(layout="landmarks68", streams="geometry,actions")
+FUSED = ModelConfig(layout="landmarks68", streams="geometry,actions,patches,frames", patch_size=6, stream_frames=3)
 
 
 def make_track(frames: int, valid: np.ndarray | None = None, rate: float = 20.0, seed: int = 0) -> LandmarkTrack:
     """A face of 60 pixels between the eyes that moves a little."""
     noise = np.random.default_rng(seed).normal(0, 0.5, (frames, 478, 3))
+    blendshapes = np.random.default_rng(seed).uniform(0, 0.1, (frames, BLENDSHAPES))
     valid = np.ones(frames, bool) if valid is None else valid
     points = (load_reference_face().points * 60 + (150, 150, 0) + noise) * valid[:, None, None]
     return LandmarkTrack(
         points=points.astype(np.float32),
         times=np.arange(frames) / rate,
         valid=valid,
-        blendshapes=np.zeros((frames, BLENDSHAPES), np.float32),
+        blendshapes=blendshapes.astype(np.float32) * valid[:, None],
         transforms=np.zeros((frames, 4, 4), np.float32),
         image_size=(300, 300),
         source="drawn",
@@ -86,12 +90,13 @@ def test_evaluation_windows_cover_the_clip(prepare):
     assert [number for number, _ in dataset.items] == [0] * 5 + [1]
     np.testing.assert_allclose([start_s for _, start_s in dataset.items], [0, 0.5, 1.0, 1.5, 1.75, 0])
     batch = collate([dataset[index] for index in range(len(dataset))])
-    assert batch.geometry.shape == (6, 8, 68, 9)
+    assert batch.geometry.shape == (6, 8, 68, 12)
     assert batch.geometry.dtype == torch.float32
     assert batch.clip.tolist() == [0, 0, 0, 0, 0, 1]
     assert batch.target.tolist() == [0, 0, 0, 0, 0, 1]
     assert batch.mask[:5].all()
     assert batch.mask[5].tolist() == [True] * 5 + [False] * 3, "a clip that is shorter than a window is padded"
+    assert batch.actions is None
     assert batch.patches is None
     assert batch.frames is None
 
@@ -101,8 +106,46 @@ def test_evaluation_window_is_the_geometry_of_its_track(prepare):
     clips, prepared = prepare({"a": track})
     sample = WindowDataset(clips, prepared, LABELS, GEOMETRY, WINDOW)[1]
     window = cut_window(track, 0.5, WINDOW)
-    expected = geometry_stream(window.points, window.valid, load_layout("landmarks68"), WINDOW.frame_rate)
+    layout = load_layout("landmarks68")
+    seen = track.slice(None, window.end_s)
+    nodes = aligned_nodes(seen.points, seen.valid, layout)
+    neutral = NeutralEstimator(layout).update(nodes, seen.blendshapes, seen.times, seen.valid).nodes
+    expected = geometry_stream(window.points, window.valid, layout, WINDOW.frame_rate, neutral=neutral)
     np.testing.assert_allclose(sample.geometry, expected, atol=1e-6)
+
+
+def test_the_neutral_face_comes_from_the_frames_up_to_the_end_of_the_window():
+    reader, track = WindowReader(ACTIONS, WINDOW), make_track(60)
+    start_s, end_s = 1.0, 1.0 + WINDOW.duration_s
+    sample = reader.read(track, None, start_s)
+    later, earlier = track.times > end_s + 1e-6, track.times < start_s - 1e-6
+
+    def read_changed(frames: np.ndarray) -> WindowSample:
+        points = track.points + 8 * frames[:, None, None] * np.random.default_rng(9).normal(size=(478, 3))
+        changed = replace(
+            track, points=points.astype(np.float32), blendshapes=track.blendshapes + 0.01 * frames[:, None]
+        )
+        return reader.read(changed, None, start_s)
+
+    after, before = read_changed(later), read_changed(earlier)
+    assert np.array_equal(after.geometry, sample.geometry)
+    assert np.array_equal(after.actions, sample.actions)
+    assert np.array_equal(before.geometry[..., :9], sample.geometry[..., :9])
+    assert np.array_equal(before.actions[:, :52], sample.actions[:, :52])
+    assert np.abs(before.geometry[..., 9:] - sample.geometry[..., 9:]).max() > 0.1
+    assert np.abs(before.actions[:, 52:] - sample.actions[:, 52:]).max() > 1e-3
+
+
+def test_a_neutral_face_that_is_known_is_used():
+    reader, track = WindowReader(ACTIONS, WINDOW), make_track(60)
+    window = cut_window(track, 1.0, WINDOW)
+    nodes = aligned_nodes(window.points, window.valid, reader.layout)
+    sample = reader.read(track, None, 1.0, neutral=NeutralFace(nodes[3], window.actions[3]))
+    assert np.abs(sample.geometry[3, :, 9:]).max() < 1e-4
+    assert np.abs(sample.actions[3, 52:]).max() < 1e-6
+    assert np.abs(sample.geometry[4, :, 9:]).max() > 0.1
+    np.testing.assert_allclose(sample.actions[:, :52], window.actions, atol=1e-6)
+    np.testing.assert_allclose(sample.actions[4, 52:], window.actions[4] - window.actions[3], atol=1e-6)
 
 
 def test_apex_at_the_end(prepare):
@@ -141,6 +184,7 @@ def test_evaluation_keeps_a_clip_without_a_face(prepare):
     sample = WindowDataset(clips, prepared, LABELS, FUSED, WINDOW)[0]
     assert not sample.mask.any()
     assert not sample.geometry.any()
+    assert not sample.actions.any()
     assert not sample.patches.any()
     assert not sample.frames.any()
     with pytest.raises(DatasetError, match="no face was found"):
@@ -153,6 +197,7 @@ def test_pixels(prepare):
     clips, prepared = prepare({"a": make_track(50, valid)})
     dataset = WindowDataset(clips, prepared, LABELS, FUSED, WINDOW)
     batch = collate([dataset[0], dataset[1]])
+    assert batch.actions.shape == (2, 8, 104)
     assert batch.patches.shape == (2, 8, 68, 6, 6, 3)
     assert batch.frames.shape == (2, 3, 3, CROP_SIZE, CROP_SIZE)
     assert batch.patches.dtype == batch.frames.dtype == torch.uint8
@@ -177,6 +222,7 @@ def test_mirrored_window_mirrors_its_pixels(prepare):
     expected = collate([plain[(0, 0)]]).mirror(load_layout("landmarks68"))
     batch = collate([mirrored[(0, 0)]])
     torch.testing.assert_close(batch.geometry, expected.geometry, atol=1e-4, rtol=0)
+    torch.testing.assert_close(batch.actions, expected.actions, atol=1e-6, rtol=0)
     assert torch.equal(batch.patches, expected.patches)
     assert torch.equal(batch.frames, expected.frames)
 

@@ -25,11 +25,12 @@ def make_track(times, valid=None, seed=0):
     points = posed(points, 5.0, -3.0, 90.0, (320.0, 240.0, 0.0))
     points[~valid] = 0
     count = len(times)
+    blendshapes = 0.5 + 0.5 * np.sin(5 * times[:, None] + np.arange(52))
     return LandmarkTrack(
         points=points,
         times=times,
         valid=valid,
-        blendshapes=np.zeros((count, 52), np.float32),
+        blendshapes=(blendshapes * valid[:, None]).astype(np.float32),
         transforms=np.zeros((count, 4, 4), np.float32),
         image_size=(640, 480),
         source="made",

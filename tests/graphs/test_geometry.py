@@ -1,5 +1,7 @@
 """Alignment leaves the expression, and the geometry stream says how it moves."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,16 @@ import torch
 from stgt.errors import StgtError
 from stgt.graphs.alignment import align_faces, load_reference_face, similarity_transforms
 from stgt.graphs.batch import WindowBatch
-from stgt.graphs.geometry import BONE_SCALE, MOTION_SCALE, POSITION_SCALE, aligned_nodes, geometry_stream
+from stgt.graphs.geometry import (
+    BONE_SCALE,
+    DISPLACEMENT_SCALE,
+    MOTION_SCALE,
+    POSITION_SCALE,
+    aligned_nodes,
+    geometry_stream,
+)
 from stgt.graphs.layout import LAYOUTS, load_layout
+from stgt.models.registry import ExpressionModel
 
 
 @pytest.fixture
@@ -54,11 +64,12 @@ def test_streams_by_hand(faces):
     valid = np.ones(12, bool)
     valid[[3, 4]] = False
     points = faces.astype(np.float32)
-    stream = geometry_stream(points, valid, layout, 10.0)
+    neutral = points[:2, layout.landmarks].mean(axis=0)
+    stream = geometry_stream(points, valid, layout, 10.0, neutral=neutral)
     node = layout.landmarks.tolist().index(91)
     parent = layout.parents[node]
     displacement = points[:, layout.landmarks] - layout.reference
-    assert stream.shape == (12, 68, 9)
+    assert stream.shape == (12, 68, 12)
     assert stream.dtype == np.float32
     assert np.allclose(stream[2, node, :3], displacement[2, node] / POSITION_SCALE, atol=1e-3)
     motion = (displacement[2, node] - displacement[1, node]) * 10 / MOTION_SCALE
@@ -67,8 +78,13 @@ def test_streams_by_hand(faces):
     assert np.allclose(stream[5, node, 3:6], motion_over_gap, atol=1e-2)
     assert not stream[0, :, 3:6].any()
     bone = (displacement[7, node] - displacement[7, parent]) / BONE_SCALE
-    assert np.allclose(stream[7, node, 6:], bone, atol=1e-3)
-    assert not stream[:, layout.root, 6:].any()
+    assert np.allclose(stream[7, node, 6:9], bone, atol=1e-3)
+    assert not stream[:, layout.root, 6:9].any()
+    from_rest = (points[7, layout.landmarks[node]] - neutral[node]) / DISPLACEMENT_SCALE
+    assert np.allclose(stream[7, node, 9:], from_rest, atol=1e-3)
+    against_average = geometry_stream(points, valid, layout, 10.0)
+    assert np.array_equal(against_average[..., :9], stream[..., :9])
+    assert np.allclose(against_average[7, node, 9:], displacement[7, node] / DISPLACEMENT_SCALE, atol=1e-3)
     assert not stream[~valid].any()
     assert not geometry_stream(points, np.zeros(12, bool), layout, 10.0).any()
 
@@ -85,7 +101,14 @@ def test_aligned_nodes_give_the_same_stream(faces, pose_faces):
 def test_mirrored_batch_is_the_batch_of_mirrored_faces(faces, name):
     layout, mirror = load_layout(name), load_reference_face().mirror
     valid = np.ones(12, bool)
-    streams = [geometry_stream(points, valid, layout, 10.0) for points in (faces, faces[:, mirror] * (-1, 1, 1))]
+    neutral = layout.reference + np.random.default_rng(1).normal(0, 0.03, layout.reference.shape).astype(np.float32)
+    streams = [
+        geometry_stream(points, valid, layout, 10.0, neutral=rest)
+        for points, rest in (
+            (faces, neutral),
+            (faces[:, mirror] * (-1, 1, 1), neutral[layout.mirror] * np.float32((-1, 1, 1))),
+        )
+    ]
     batch = WindowBatch(
         geometry=torch.from_numpy(streams[0])[None],
         mask=torch.ones(1, 12, dtype=torch.bool),
@@ -103,12 +126,13 @@ def test_mirrored_batch_is_the_batch_of_mirrored_faces(faces, name):
 
 
 def test_batch_moves_and_hands_over_its_inputs():
-    batch = WindowBatch(geometry=torch.zeros(2, 4, 68, 9), mask=torch.ones(2, 4, dtype=torch.bool))
+    batch = WindowBatch(geometry=torch.zeros(2, 4, 68, 12), mask=torch.ones(2, 4, dtype=torch.bool))
     assert len(batch) == 2
     moved = batch.to("meta")
     assert moved.geometry.device.type == "meta"
     assert moved.patches is None
-    assert set(batch.inputs) == {"geometry", "mask", "patches", "frames", "frames_mask"}
+    assert tuple(batch.inputs) == ("geometry", "mask", "actions", "patches", "frames", "frames_mask")
+    assert tuple(batch.inputs) == tuple(inspect.signature(ExpressionModel.forward).parameters)[1:]
 
 
 def test_shape_errors_say_what_is_expected(faces):

@@ -18,6 +18,8 @@ def test_grid_and_interpolation_are_linear_in_time(track_factory):
     assert window.valid.all()
     assert np.allclose(window.points[1], track.points[2])
     assert np.allclose(window.points[2], track.points[2] / 3 + track.points[3] * 2 / 3, atol=1e-3)
+    blendshapes = track.blendshapes
+    assert np.allclose(window.actions[2], blendshapes[2] / 3 + blendshapes[3] * 2 / 3, atol=1e-6)
     assert window.frame_index.tolist() == [0, 2, 3, 3, 4]
     assert window.points.dtype == np.float32
 
@@ -27,8 +29,9 @@ def test_same_window_from_a_longer_track_and_a_ring_buffer(track, start_s):
     """Offline and live: cut out of 3 s of video, and out of a buffer that holds little more than the window."""
     whole = cut_window(track, start_s, CONFIG)
     kept = (track.times >= start_s - 1e-9) & (track.times <= start_s + CONFIG.duration_s + 0.1)
-    points, times, valid = (np.ascontiguousarray(values[kept]) for values in (track.points, track.times, track.valid))
-    buffered = sample_window(points, times, valid, start_s, CONFIG)
+    arrays = (track.points, track.blendshapes, track.times, track.valid)
+    buffered = sample_window(*(np.ascontiguousarray(values[kept]) for values in arrays), start_s, CONFIG)
+    assert np.array_equal(whole.actions, buffered.actions)
     assert np.array_equal(whole.valid, buffered.valid)
     assert np.array_equal(whole.frame_index, buffered.frame_index + np.flatnonzero(kept)[0])
     layout = load_layout("landmarks68")
@@ -40,7 +43,10 @@ def test_frames_outside_of_the_window_do_not_count(track):
     window = cut_window(track, 1.0, CONFIG)
     outside = (track.times < 1.0 - 1e-6) | (track.times > 2.5 + 1e-6)
     points = np.where(outside[:, None, None], np.float32(1e6), track.points)
-    assert np.array_equal(window.points, sample_window(points, track.times, track.valid, 1.0, CONFIG).points)
+    actions = np.where(outside[:, None], np.float32(1e6), track.blendshapes)
+    changed = sample_window(points, actions, track.times, track.valid, 1.0, CONFIG)
+    assert np.array_equal(window.points, changed.points)
+    assert np.array_equal(window.actions, changed.actions)
 
 
 def test_the_rate_of_the_source_hardly_matters(track_factory):
@@ -60,6 +66,7 @@ def test_lost_frames_are_bridged_up_to_the_gap_and_masked_beyond(track_factory):
     # 0.4 s and 1.2 s are the last and first frames with a face: at most 0.15 s away is near.
     assert window.valid.tolist() == [True] * 6 + [False] * 5 + [True] * 5
     assert not window.points[~window.valid].any()
+    assert not window.actions[~window.valid].any()
     assert np.abs(window.points[5]).max() > 1
     assert not lost[window.frame_index].any()
 
@@ -85,6 +92,7 @@ def test_an_empty_track_gives_an_invalid_window(track_factory):
     assert window_starts(track, CONFIG) == [0.0]
     window = cut_window(track, 0.0, CONFIG)
     assert window.points.shape == (16, 478, 3)
+    assert window.actions.shape == (16, 52)
     assert not window.valid.any()
 
 

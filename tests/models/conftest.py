@@ -2,13 +2,21 @@ import pytest
 import torch
 
 from stgt.config import ModelConfig, WindowConfig
+from stgt.graphs.actions import ACTION_CHANNELS
+from stgt.graphs.geometry import GEOMETRY_CHANNELS
 from stgt.graphs.layout import load_layout
 from stgt.models import create_model, list_models
 
 #: timm's smallest that still has batch normalisation.
 TINY_BACKBONE = "test_efficientnet"
 
-STREAM_SETTINGS = ("geometry", "geometry,patches", "geometry,frames", "geometry,patches,frames")
+STREAM_SETTINGS = (
+    "geometry",
+    "geometry,actions",
+    "geometry,patches",
+    "geometry,frames",
+    "geometry,actions,patches,frames",
+)
 
 WINDOW = WindowConfig(frames=16)
 
@@ -26,8 +34,9 @@ def make_inputs(batch=3, frames=16, layout="landmarks68", seed=0):
     mask[0, -6:] = False
     mask[1, 0] = mask[1, 3:10] = False
     return {
-        "geometry": torch.randn(batch, frames, nodes, 9, generator=generator),
+        "geometry": torch.randn(batch, frames, nodes, GEOMETRY_CHANNELS, generator=generator),
         "mask": mask,
+        "actions": torch.randn(batch, frames, ACTION_CHANNELS, generator=generator),
         "patches": torch.randint(0, 256, (batch, frames, nodes, 6, 6, 3), dtype=torch.uint8, generator=generator),
         "frames": torch.randint(0, 256, (batch, 2, 3, 32, 32), dtype=torch.uint8, generator=generator),
         "frames_mask": torch.tensor([[True, False]] + [[True, True]] * (batch - 1)),

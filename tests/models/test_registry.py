@@ -52,6 +52,7 @@ def test_invalid_frames_have_no_influence(model, inputs):
     """Whatever they hold, even NaN; in evaluation and in the gradients of training."""
     garbage = {key: value.clone() for key, value in inputs.items()}
     garbage["geometry"][~inputs["mask"]] = torch.nan
+    garbage["actions"][~inputs["mask"]] = torch.nan
     garbage["patches"][~inputs["mask"]] = 7
     garbage["frames"][~inputs["frames_mask"]] = 200
     model.eval()
@@ -80,7 +81,8 @@ def test_padding_with_invalid_frames_changes_nothing(model, inputs_factory, wind
     full = inputs_factory()
     full["mask"][:] = True
     full["mask"][:, 5:] = False
-    short = {key: value[:, :5] if key in ("geometry", "mask", "patches") else value for key, value in full.items()}
+    by_frame = ("geometry", "mask", "actions", "patches")
+    short = {key: value[:, :5] if key in by_frame else value for key, value in full.items()}
     assert torch.allclose(model(**full), model(**short), atol=1e-5)
 
 
@@ -103,13 +105,16 @@ def test_a_window_without_any_face_gives_finite_logits_and_gradients(model, inpu
     assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters() if parameter.grad is not None)
 
 
-def test_geometry_alone_ignores_pixels_and_the_others_use_theirs(model, config, inputs):
+def test_geometry_alone_ignores_the_other_streams_and_the_others_use_theirs(model, config, inputs):
     model.eval()
     logits = model(**inputs)
-    for stream, reads in (("patches", "patches" in config.streams), ("frames", "frames" in config.streams)):
-        changed = {**inputs, stream: 255 - inputs[stream]}
-        uses = reads and config.name == "stgt"
-        assert torch.equal(model(**changed), logits) == (not uses), stream
+    for stream, other in (
+        ("actions", -inputs["actions"]),
+        ("patches", 255 - inputs["patches"]),
+        ("frames", 255 - inputs["frames"]),
+    ):
+        uses = stream in config.streams.split(",") and config.name == "stgt"
+        assert torch.equal(model(**{**inputs, stream: other}), logits) == (not uses), stream
 
 
 def test_every_model_runs_on_geometry_alone(model, inputs):
@@ -138,10 +143,11 @@ def test_mirrored_inputs_are_ordinary_inputs(model, inputs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"geometry": torch.zeros(3, 16, 146, 9)}, r"\(3, 16, 146, 9\).*\(B, T, 68, 9\).*landmarks68"),
-        ({"geometry": torch.zeros(3, 17, 68, 9)}, r"17 frames.*at most 16.*window settings"),
+        ({"geometry": torch.zeros(3, 16, 146, 12)}, r"\(3, 16, 146, 12\).*\(B, T, 68, 12\).*landmarks68"),
+        ({"geometry": torch.zeros(3, 17, 68, 12)}, r"17 frames.*at most 16.*window settings"),
         ({"mask": torch.ones(3, 16)}, r"mask is torch.float32.*bool.*\(3, 16\)"),
         ({"mask": torch.ones(3, 15, dtype=torch.bool)}, r"\(3, 15\).*\(3, 16\)"),
+        ({"actions": torch.zeros(3, 16, 52)}, r"\(3, 16, 52\).*\(3, 16, 104\).*action_stream"),
         ({"patches": torch.zeros(3, 16, 68, 12, 12, 3)}, r"\(3, 16, 68, 12, 12, 3\).*patch_size"),
         ({"frames": torch.zeros(3, 2, 32, 32, 3)}, r"\(3, 2, 32, 32, 3\).*channels come before"),
         ({"frames_mask": torch.ones(3, 5, dtype=torch.bool)}, r"\(3, 5\).*\(3, 2\)"),
@@ -149,7 +155,7 @@ def test_mirrored_inputs_are_ordinary_inputs(model, inputs):
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_shape_errors_say_what_to_do(config_factory, inputs, window, change, message):
-    model = create_model(config_factory(streams="geometry,patches,frames"), 5, window)
+    model = create_model(config_factory(streams="geometry,actions,patches,frames"), 5, window)
     with pytest.raises(StgtError, match=message):
         model(**{**inputs, **change})
 

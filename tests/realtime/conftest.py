@@ -52,7 +52,7 @@ def checkpoints(tmp_path_factory):
     """Path of an untrained checkpoint by its streams; a steep classifier tells windows apart."""
     folder = tmp_path_factory.mktemp("checkpoints")
     paths = {}
-    for streams in ("geometry", "geometry,patches"):
+    for streams in ("geometry", "geometry,actions", "geometry,patches"):
         torch.manual_seed(0)
         config = ModelConfig(layout="landmarks68", streams=streams, width=16, blocks=2)
         model = create_model(config, len(LABELS), WINDOW)
@@ -71,6 +71,11 @@ def checkpoint(checkpoints):
 @pytest.fixture(scope="session")
 def reader(checkpoint) -> ExpressionReader:
     return ExpressionReader(checkpoint, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def action_reader(checkpoints) -> ExpressionReader:
+    return ExpressionReader(checkpoints["geometry,actions"], device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from stgt.realtime.session import LiveSession, LiveState
 
 from stgt.errors import SourceError, StgtError
 from stgt.faces.extract import extract
-from stgt.faces.landmarker import FaceLandmarker
+from stgt.faces.landmarker import FaceLandmarker, Landmarks
+from stgt.faces.tracks import LandmarkTrack
 from stgt.inference import NO_LABEL
 
 
@@ -16,7 +17,7 @@ def stgt_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread is not threading.main_thread()}
 
 
-@pytest.mark.parametrize("model", ["reader", "pixel_reader"])
+@pytest.mark.parametrize("model", ["reader", "action_reader", "pixel_reader"])
 def test_a_file_is_read_live_as_it_is_read_offline(model, request, rendered_face_clip, landmarker):
     reader = request.getfixturevalue(model)
     track, crops = extract(rendered_face_clip, landmarker=landmarker)
@@ -34,6 +35,35 @@ def test_a_file_is_read_live_as_it_is_read_offline(model, request, rendered_face
     assert frames[-1].label in reader.labels
     assert all(frame.latency_s > 0 for frame in frames)
     assert frames[-1].frame_rate > 0
+
+
+def test_the_neutral_face_is_known_as_a_recording_knows_it(
+    action_reader, landmarker, made_source, face_frames, empty_frames
+):
+    """With frames lost at random, and nobody for a while: read from what the session itself has seen."""
+    later = [(empty_frames[-1][0] + 0.0625 + time_s, rgb) for time_s, rgb in face_frames]
+    shown = [*face_frames, *empty_frames, *later]
+    kept = np.random.default_rng(3).random(len(shown)) > 0.2
+    source = made_source([shown[index] for index in np.flatnonzero(kept)])
+    with LiveSession(action_reader, source, every_s=0.0, landmarker=landmarker) as session:
+        frames = list(session)
+    seen = [frame.landmarks is not None for frame in frames]
+    assert 20 < sum(seen) < len(seen) - 10
+    nothing = Landmarks(np.zeros((478, 3)), np.zeros(52), np.zeros((4, 4)))
+    points, blendshapes, transforms = (
+        np.stack(values).astype(np.float32)
+        for values in zip(*(frame.landmarks or nothing for frame in frames), strict=True)
+    )
+    times = np.array([frame.timestamp_s for frame in frames])
+    track = LandmarkTrack(points, times, np.array(seen), blendshapes, transforms, source.image_size, "made")
+    starts = times - action_reader.window.duration_s
+    live = np.array([frame.prediction.probabilities for frame in frames])
+    recorded = np.array([window.probabilities for window in action_reader.predict_windows(track, starts=starts)])
+    np.testing.assert_allclose(live, recorded, atol=1e-5, rtol=0)
+    alone = np.array(
+        [action_reader.predict_windows(track.slice(start_s), starts=[start_s])[0].probabilities for start_s in starts]
+    )
+    assert np.nanmax(np.abs(alone - recorded)) > 0.01, "a window that knows no more than itself would show nothing"
 
 
 def test_states_are_values(reader, landmarker, made_source, face_frames, empty_frames):

@@ -19,7 +19,8 @@ def face_at(time_s: float) -> Landmarks:
     swing = 0.04 * np.sin(3 * time_s + phases)
     place = np.array([320 + 40 * np.sin(time_s), 240 + 20 * np.cos(2 * time_s), 0])
     points = (150 * (load_reference_face().points + swing) + place).astype(np.float32)
-    return Landmarks(points, np.zeros(52, np.float32), np.eye(4, dtype=np.float32))
+    blendshapes = 0.02 + 0.02 * np.sin(3 * time_s + np.arange(52))
+    return Landmarks(points, blendshapes.astype(np.float32), np.eye(4, dtype=np.float32))
 
 
 def crop_at(time_s: float) -> bytes:
@@ -56,9 +57,10 @@ def offline(frames) -> tuple[LandmarkTrack, CropSequence]:
     """The whole recording as a track."""
     times = np.array([time_s for time_s, _ in frames])
     valid = np.array([seen for _, seen in frames])
-    points = np.stack([face_at(time_s).points if seen else np.zeros((478, 3)) for time_s, seen in frames])
-    shape = (len(frames), 52), (len(frames), 4, 4)
-    track = LandmarkTrack(points, times, valid, np.zeros(shape[0]), np.zeros(shape[1]), IMAGE_SIZE, "made")
+    nothing = Landmarks(np.zeros((478, 3)), np.zeros(52), np.zeros((4, 4)))
+    faces = [face_at(time_s) if seen else nothing for time_s, seen in frames]
+    points, blendshapes, transforms = (np.stack(values) for values in zip(*faces, strict=True))
+    track = LandmarkTrack(points, times, valid, blendshapes, transforms, IMAGE_SIZE, "made")
     return track, CropSequence.from_jpegs([crop_at(time_s) if seen else b"" for time_s, seen in frames])
 
 
@@ -67,7 +69,7 @@ def feed(window: SlidingWindow, time_s: float, seen: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("model", ["reader", "pixel_reader"])
+@pytest.mark.parametrize("model", ["reader", "action_reader", "pixel_reader"])
 def test_a_live_window_gives_the_probabilities_of_the_recording(kind, model, request):
     reader = request.getfixturevalue(model)
     frames = recording(kind)
@@ -80,7 +82,9 @@ def test_a_live_window_gives_the_probabilities_of_the_recording(kind, model, req
         complete = index + 1 == len(frames) or frames[index + 1][0] > time_s
         if complete and index % max(1, len(frames) // 12) == 0 and window.start_s > frames[0][0] - 0.3:
             starts.append(window.start_s)
-            live += reader.predict_windows(window.track(), window.crops(), [window.start_s])
+            # Who it is shows over longer than a window: a session keeps what is known of the neutral face.
+            neutral = reader.windows.neutral(track, time_s)
+            live += reader.predict_windows(window.track(), window.crops(), [window.start_s], neutral)
     recorded = reader.predict_windows(track, crops, starts)
     assert len(live) >= 5
     for now, later in zip(live, recorded, strict=True):
