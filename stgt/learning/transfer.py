@@ -15,7 +15,7 @@ FREE = {"model": ("dropout", "modality_dropout"), "window": ("hop_s",)}
 
 #: Options of a fine-tuning where neither the recipe nor the command line says otherwise; chosen on rendered heads,
 #: see docs/finetuning.md. The weights are good already: large steps would undo them.
-DEFAULTS = {"optimisation.learning_rate": 5e-4, "optimisation.epochs": 20}
+DEFAULTS = {"optimisation.learning_rate": 1e-3, "optimisation.epochs": 20}
 
 
 def initial_settings(init: str) -> dict[str, Any]:
