@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--subjects", default="1,2,5,10", help="comma-separated numbers of training subjects")
     parser.add_argument("--output", default="runs/few_subjects", help="folder of the runs and of few_subjects.md")
     options, handed_on = parser.parse_known_args(arguments)
-    output = Path(options.output)
+    counts, output = subject_counts(options.subjects), Path(options.output)
     common = ["--dataset", options.dataset, "--output", str(output), "--validation", "0"]
     common += ["--optimisation.batch_size", str(BATCH_SIZE), *handed_on]
     scratch = ["--optimisation.epochs", str(SCRATCH_EPOCHS), *model_options(options.init)]
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
         "| training subjects | from scratch: UAR | from trained weights: UAR | gain, points of UAR |",
         "|---|---|---|---|",
     ]
-    for count in subject_counts(options.subjects):
+    for count in counts:
         tables = []
         for name, start in (("scratch", scratch), ("init", ["--init", options.init])):
             folder = f"{count}-{name}"
