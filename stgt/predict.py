@@ -1,6 +1,7 @@
 """``stgt predict``: the expressions in videos, as a table, a plot and an annotated video."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ def main(arguments: list[str]) -> int:
     outputs = choose_outputs(options.out, options.format, options.plot, options.video)
     if options.frame_rate is not None and options.frame_rate <= 0:
         raise StgtError(f"--frame-rate is {options.frame_rate}; frames per second must be positive")
+    neutral_s = None if options.neutral is None else parse_neutral(options.neutral)
     sources, failures = expand(options.sources, outputs.folder)
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.inference import ExpressionReader
@@ -62,7 +64,7 @@ def main(arguments: list[str]) -> int:
             for number, (source, name) in enumerate(zip(sources, file_names(sources), strict=True), start=1):
                 position = f"[{number}/{len(sources)}] " if len(sources) > 1 else ""
                 try:
-                    reading = read_source(reader, landmarker, source, options.frame_rate, position)
+                    reading = read_source(reader, landmarker, source, options.frame_rate, neutral_s, position)
                     windows += reading
                     read += 1
                     write_pictures(outputs, name, source, reading, options.frame_rate, position)
@@ -104,6 +106,12 @@ def parser():  # noqa: ANN201 - jsonargparse is imported late
         metavar="P",
         help="Windows whose most probable label has a lower probability are called uncertain.",
     )
+    options.add_argument(
+        "--neutral",
+        metavar="START-END",
+        help="Seconds in which the person is known to show a neutral face, as 0-1.5, in every source; none: what is "
+        "neutral for a person is estimated as the video runs.",
+    )
     options.add_argument("--device", default="auto", help="Where the model runs: auto, cpu, cuda, mps.")
     return options
 
@@ -126,6 +134,22 @@ def choose_outputs(out: str | None, table_format: str | None, plot: bool | None,
     if path.exists() and not path.is_dir():
         raise StgtError(f"--out {out} is a file; give a folder, or a name that ends in .csv or .json")
     return Outputs(path / f"predictions.{table_format or 'csv'}", path, plot is not False, video is not False)
+
+
+def parse_neutral(text: str) -> tuple[float, float]:
+    """``"0.5-2"`` -> (0.5, 2.0): start and end in seconds.
+
+    Raises:
+        StgtError: anything else, or an end that is not after the start.
+    """
+    number = r"\s*(\d+\.?\d*|\.\d+)\s*"
+    match = re.fullmatch(f"{number}-{number}", text)
+    if match is None:
+        raise StgtError(f"--neutral is {text!r}; it takes the start and the end of a part in seconds, as 0-1.5")
+    start_s, end_s = float(match[1]), float(match[2])
+    if end_s <= start_s:
+        raise StgtError(f"--neutral is {text!r}, an empty part; its end must be after its start")
+    return start_s, end_s
 
 
 def expand(sources: Sequence[str], results: Path | None = None) -> tuple[list[Path], dict[str, str]]:
@@ -186,13 +210,18 @@ def file_names(sources: Sequence[Path]) -> list[str]:
 
 
 def read_source(
-    reader: "ExpressionReader", landmarker: "FaceLandmarker", source: Path, frame_rate: float | None, position: str
+    reader: "ExpressionReader",
+    landmarker: "FaceLandmarker",
+    source: Path,
+    frame_rate: float | None,
+    neutral_s: tuple[float, float] | None,
+    position: str,
 ) -> "Reading":
     """Read one source and print its timeline."""
     from stgt.evaluation.readings import describe
 
     with frame_bar(f"{position}{source.name}: reading") as progress:
-        reading = reader.read(source, frame_rate, landmarker, progress)
+        reading = reader.read(source, frame_rate, landmarker, progress, neutral_s)
     track = reading.track
     print(f"{position}{source}: {track.duration_s:.1f} s, a face in {100 * track.valid_share:.0f} % of its frames")
     print(describe(reading))

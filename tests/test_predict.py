@@ -83,6 +83,19 @@ def test_the_weights_of_stgt_are_read_by_default_and_what_is_unsure_is_called_so
     assert ExpressionReader().labels == LABELS
 
 
+def test_a_neutral_part_is_what_windows_are_read_against(tmp_path, checkpoint, rendered_face_clip, capsys):
+    def read(*options):
+        out = tmp_path / "o.json"
+        code = main([str(rendered_face_clip), "--checkpoint", checkpoint, "--out", str(out), *options])
+        return code, [[row[f"p_{label}"] for label in LABELS] for row in json.loads(out.read_text())]
+
+    assert read()[1] != read("--neutral", "0-0.25")[1]
+    expected = ExpressionReader(checkpoint).read(rendered_face_clip, neutral_s=(0.0, 0.25)).probabilities
+    np.testing.assert_allclose(read("--neutral=0-.25")[1], expected, atol=1e-6)
+    assert main([str(rendered_face_clip), "--checkpoint", checkpoint, "--neutral", "20-30"]) == 2
+    assert "sample.mp4 shows no face from 20 to 30 s; give another neutral part" in capsys.readouterr().err
+
+
 def test_broken_sources_are_named_and_skipped(tmp_path, checkpoint, rendered_face_clip, capsys):
     videos = tmp_path / "videos"
     (videos / "deep").mkdir(parents=True)
@@ -202,6 +215,10 @@ def test_where_results_go(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["x.mp4", "--neutral", "early"], "--neutral is 'early'; it takes the start and the end of a part in seconds"),
+        (["x.mp4", "--neutral", "1"], "--neutral is '1'; it takes"),
+        (["x.mp4", "--neutral", "2-0.5"], "--neutral is '2-0.5', an empty part; its end must be after its start"),
+        (["x.mp4", "--neutral", "1-1.0"], "an empty part"),
         (["x.mp4", "--min-confidence", "1.5"], "least confidence is 1.5; it is a probability, from 0 to 1"),
         (["x.mp4", "--checkpoint", "absent.safetensors"], "no checkpoint absent.safetensors"),
         (["x.mp4", "--checkpont", "m"], "did you mean --checkpoint"),
@@ -224,6 +241,7 @@ def test_the_help_is_instant_and_complete():
         "--no-plot",
         "--no-video",
         "--min-confidence",
+        "--neutral",
         "--device",
         "exit code",
     ):
