@@ -67,16 +67,18 @@ class FoldResult:
     checkpoint: Path
 
 
-def fit_fold(task: FoldTask, progress: Progress) -> FoldResult:
+def fit_fold(
+    task: FoldTask, progress: Progress, make: "Callable[[FoldTask, Progress], FoldFit] | None" = None
+) -> FoldResult:
     """Fit a fold, or go on where an interrupted fit stopped, or read a finished one.
 
-    The same task gives the same result, interrupted or not.
+    The same task gives the same result, interrupted or not. ``make`` makes the fit; none: a ``FoldFit``.
     """
     finished = task.folder / "fold.json"
     if finished.exists():
         progress.found(task.config.optimisation.epochs)
     else:
-        FoldFit(task, progress).fit()
+        (make or FoldFit)(task, progress).fit()
     return FoldResult(
         honest=PredictionTable.from_csv(task.folder / "predictions.csv"),
         best_on_test=PredictionTable.from_csv(task.folder / "predictions_best_on_test.csv"),
@@ -95,18 +97,22 @@ class FoldFit:
     def __init__(self, task: FoldTask, progress: Progress) -> None:
         self.task = task
         self.progress = progress
-        config, fold = task.config, task.fold
-        self.seed = int(np.random.SeedSequence([config.seed, fold.index]).generate_state(1)[0])
-        fit_clips, validation_clips = inner_validation(fold.train, config.validation, config.seed)
+        self.seed = int(np.random.SeedSequence([task.config.seed, task.fold.index]).generate_state(1)[0])
+        self.fit_clips, self.validation_clips, self.test_clips = self.split()
+        self.state = task.folder / "resume.safetensors"
+
+    def split(self) -> tuple[list[Clip], list[Clip], list[Clip]]:
+        """The clips to fit on, to choose the epoch on, and to test on."""
+        config, fold = self.task.config, self.task.fold
         # A clip that could not be prepared was named by the preparation; the fold goes on without it.
-        self.fit_clips, self.validation_clips, self.test_clips = (
-            [clip for clip in clips if clip.clip_id in task.prepared]
-            for clips in (fit_clips, validation_clips, fold.test)
+        fit, validation, test = (
+            [clip for clip in clips if clip.clip_id in self.task.prepared]
+            for clips in (*inner_validation(fold.train, config.validation, config.seed), fold.test)
         )
-        for part, clips in (("train", self.fit_clips), ("test", self.test_clips)):
+        for part, clips in (("train", fit), ("test", test)):
             if not clips:
                 raise StgtError(f"fold {fold.index} has no readable clip to {part} on; see the files named above")
-        self.state = task.folder / "resume.safetensors"
+        return fit, validation, test
 
     def fit(self) -> None:
         """Run the epochs that are missing and write ``fold.json``, which marks the fold as finished."""
@@ -131,7 +137,7 @@ class FoldFit:
         with quiet_lightning():
             trainer = make_trainer(config, choice, self.logger, self.state)
             resume_from = self.state if self.state.exists() else None
-            trainer.fit(self.module, training_loader(task, self.fit_clips, self.seed), loaders, ckpt_path=resume_from)
+            trainer.fit(self.module, self.training_loader(), loaders, ckpt_path=resume_from)
         if trainer.is_global_zero:
             temperature = self.calibrate(trainer.strategy.root_device)
             summary = {
@@ -178,6 +184,10 @@ class FoldFit:
         task, config = self.task, self.task.config
         return evaluation_loader(clips, task.prepared, task.labels, task.model, config.window, config.loader_workers)
 
+    def training_loader(self) -> DataLoader:
+        """One random, augmented window per clip and epoch."""
+        return training_loader(self.task, self.fit_clips, self.seed)
+
     def class_weights(self) -> Tensor | None:
         """Weights of the loss, from the clips that are fitted on."""
         if not self.task.config.optimisation.class_weights:
@@ -207,7 +217,7 @@ class FoldFit:
                 "epoch": epoch,
                 "protocol": task.config.protocol,
                 "seed": task.config.seed,
-                "training_subjects": sorted({clip.subject for clip in fold.train}),
+                "training_subjects": sorted({clip.subject for clip in self.fit_clips + self.validation_clips}),
                 **source,
             },
         )

@@ -106,6 +106,14 @@ def set_temperature(path: Path | str, temperature: float) -> None:
     write_json(description, {**_read_description(description), "temperature": temperature})
 
 
+def copy_checkpoint(source: Path | str, target: Path | str) -> None:
+    """Copy both files of a checkpoint; ``target`` ends in ``.safetensors``."""
+    source, target = Path(source), Path(target)
+    for suffix in (".safetensors", ".json"):
+        with atomic_path(target.with_suffix(suffix)) as temporary:
+            temporary.write_bytes(source.with_suffix(suffix).read_bytes())
+
+
 def pretrained_path() -> Path:
     """Where the weights that come with the package lie.
 

@@ -51,12 +51,15 @@ class Camera:
         )
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Points in metres ``(..., 3)`` -> pixels ``(..., 3)``: x right, y down, and depth behind the aim on x's scale."""
-        seen = (points - self.position) @ self.axes.T
-        scale = self.focal_px / seen[..., 2:]
-        flat = seen[..., :2] * scale + self.centre
-        depth = (seen[..., 2:] - self.distance) * (self.focal_px / self.distance)
-        return np.concatenate([flat, depth], axis=-1)
+        """Points in metres ``(..., 3)`` -> pixels ``(..., 3)``: x right, y down, and on x's scale how far behind the aim.
+
+        In float32 all the way: single matrix products of millions of rows are what this costs.
+        """
+        axes = self.axes.astype(np.float32)
+        seen = points.reshape(-1, 3).astype(np.float32) @ axes.T - axes @ self.position.astype(np.float32)
+        flat = seen[:, :2] * (np.float32(self.focal_px) / seen[:, 2:]) + self.centre.astype(np.float32)
+        depth = (seen[:, 2:] - np.float32(self.distance)) * np.float32(self.focal_px / self.distance)
+        return np.concatenate([flat, depth], axis=1).reshape(points.shape)
 
 
 def pose_points(points: np.ndarray, template: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -68,6 +71,11 @@ def pose_points(points: np.ndarray, template: np.ndarray, rotation: np.ndarray, 
         rotation: ``(T, 3)`` degrees: pitch, yaw, roll.
         translation: ``(T, 3)`` metres.
     """
-    turns = np.stack([rotation_matrix(row) for row in rotation])
-    turned = (points - NECK) @ turns.swapaxes(1, 2) + NECK
-    return points + (turned - points) * turning_share(template) + translation[:, None]
+    turns = rotation_matrix(rotation).swapaxes(1, 2)
+    centred = points.astype(np.float32) - NECK
+    turned = centred @ turns
+    turned -= centred
+    turned *= turning_share(template)
+    turned += points
+    turned += translation[:, None].astype(np.float32)
+    return turned

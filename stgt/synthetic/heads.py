@@ -144,7 +144,7 @@ def weigh(weights: np.ndarray, arrays: np.ndarray) -> np.ndarray:
     return total
 
 
-_GAINS = np.array(
+ACTION_GAINS = np.array(
     [ACTION_GAIN.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ACTIONS], dtype=np.float32
 )
 
@@ -163,7 +163,7 @@ class Head:
     def __init__(self, data: HeadData, identity: Identity) -> None:
         self.data = data
         self.identity = identity
-        self.gains = _GAINS * identity.gains
+        self.gains = ACTION_GAINS * identity.gains
         weights = macro_weights(identity, data.macro_labels)
         rest = data.template + weigh(weights, data.macro)
         ends = np.maximum(np.stack([-identity.local, identity.local], axis=1), 0)  # (L, 2)

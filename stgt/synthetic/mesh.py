@@ -92,12 +92,16 @@ def smooth_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(degrees: np.ndarray) -> np.ndarray:
-    """``(3, 3)`` rotation of the head for pitch (down), yaw (to the person's left) and roll in degrees."""
-    pitch, yaw, roll = np.radians(np.asarray(degrees, dtype=np.float64))
-    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    return (about_y @ about_x @ about_z).astype(np.float32)
+    """``(..., 3, 3)`` rotations of the head for pitch (down), yaw (to the person's left) and roll ``(..., 3)`` in degrees."""
+    angles = np.radians(np.asarray(degrees, dtype=np.float64))
+    (cp, cy, cr), (sp, sy, sr) = (np.moveaxis(part, -1, 0) for part in (np.cos(angles), np.sin(angles)))
+    # About y, then x, then z, as one product.
+    rows = [
+        [cy * cr + sy * sp * sr, -cy * sr + sy * sp * cr, sy * cp],
+        [cp * sr, cp * cr, -sp],
+        [-sy * cr + cy * sp * sr, sy * sr + cy * sp * cr, cy * cp],
+    ]
+    return np.moveaxis(np.array(rows, dtype=np.float32), (0, 1), (-2, -1))
 
 
 def turning_share(points: np.ndarray) -> np.ndarray:
