@@ -26,13 +26,9 @@ def _intensity(row: Mapping[str, str]) -> str:
     value = float(row["intensity"])
     if row["label"] == "neutral":
         return "neutral"
-    return (
-        f"under {mild:.0%}"
-        if value < mild
-        else f"{mild:.0%} to {strong:.0%}"
-        if value < strong
-        else f"over {strong:.0%}"
-    )
+    if value < mild:
+        return f"under {mild:.0%}"
+    return f"{mild:.0%} to {strong:.0%}" if value < strong else f"over {strong:.0%}"
 
 
 GROUPS: dict[str, Callable[[Mapping[str, str]], str]] = {

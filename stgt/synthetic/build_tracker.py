@@ -1,8 +1,8 @@
 """Writes the data of the direct road: ``landmarks.json`` and ``tracker.safetensors``.
 
 ``python -m stgt.synthetic.build_tracker FOLDER`` renders sequences of many heads that make all kinds of faces, has
-MediaPipe track them, and measures what it makes of the true landmarks. FOLDER keeps the sequences, one file per head: an
-interrupted run goes on, and a fit over sequences that are there takes minutes. It needs ``ai-edge-litert``, with
+MediaPipe track them, and measures what it makes of the true landmarks. FOLDER keeps the sequences, one file per head:
+an interrupted run goes on, and a fit over sequences that are there takes minutes. It needs ``ai-edge-litert``, with
 which MediaPipe's own network of blendshapes is asked what it makes of landmarks that nobody has.
 """
 
@@ -237,7 +237,7 @@ def fit(sequences: Sequences) -> Tracker:
 def _components(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     mean = rows.mean(axis=0)
     centred = (rows - mean).astype(np.float64)
-    values, vectors = np.linalg.eigh(centred.T @ centred)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
     return mean.astype(np.float32), vectors[:, ::-1][:, :COMPONENTS].T.astype(np.float32)
 
 

@@ -51,7 +51,7 @@ class Camera:
         )
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Points in metres ``(..., 3)`` -> pixels ``(..., 3)``: x right, y down, and on x's scale how far behind the aim.
+        """Points in metres ``(..., 3)`` -> pixels ``(..., 3)``: x right, y down, z behind the aim on x's scale.
 
         In float32 all the way: single matrix products of millions of rows are what this costs.
         """

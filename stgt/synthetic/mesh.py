@@ -92,7 +92,7 @@ def smooth_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(degrees: np.ndarray) -> np.ndarray:
-    """``(..., 3, 3)`` rotations of the head for pitch (down), yaw (to the person's left) and roll ``(..., 3)`` in degrees."""
+    """``(..., 3, 3)`` rotations of the head for pitch (down), yaw (to the person's left), roll ``(..., 3)`` degrees."""
     angles = np.radians(np.asarray(degrees, dtype=np.float64))
     (cp, cy, cr), (sp, sy, sr) = (np.moveaxis(part, -1, 0) for part in (np.cos(angles), np.sin(angles)))
     # About y, then x, then z, as one product.

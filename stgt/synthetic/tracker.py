@@ -60,7 +60,7 @@ class Tracker:
         return cls(**{name: value.astype(np.float32) for name, value in tensors.items()}, head=head)
 
     def respond(self, aligned: NDArray[np.floating], rotation: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Tracked components ``(T, K)`` of true aligned faces ``(T, 478, 3)`` under head rotations ``(T, 3)`` degrees."""
+        """Tracked components ``(T, K)`` of true aligned faces ``(T, 478, 3)`` turned by ``rotation (T, 3)`` degrees."""
         true = (aligned.reshape(len(aligned), -1) - self.true_mean) @ self.true_basis.T
         return (features(true, rotation) @ self.response).astype(np.float32)
 
