@@ -1,8 +1,8 @@
 """Where MediaPipe's 478 landmarks lie on the head: a point of a triangle for each, found once and kept as a file.
 
 ``surface_points`` finds them from rendered heads in which MediaPipe found the face: a landmark's ray is cast back onto
-the mesh, and the median over many heads is the landmark's place on the template. ``Correspondence.load()`` reads what is
-kept.
+the mesh, and the median over many heads is the landmark's place on the template. ``Correspondence.load()`` reads the
+file.
 """
 
 from collections.abc import Sequence
