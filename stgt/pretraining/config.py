@@ -26,7 +26,7 @@ class StreamConfig:
     """Share of the streams whose tracker damps less than the one that was measured."""
     still: float = 0.15
     """Share of the streams that are photographs shown for a while, not movement."""
-    windows: int = 3
+    windows: int = 4
     """Windows that are read from a stream, if it is long enough."""
 
 

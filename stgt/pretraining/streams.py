@@ -165,7 +165,8 @@ class StreamDataset(Dataset[list[WindowSample]]):
         return Distortion(
             undamping=float(rng.uniform(0, 0.5)) if rng.random() < self.config.undamped else 0.0,
             clip_error=float(rng.uniform(0.6, 1.5)),
-            frame_error=0.0 if still else float(rng.uniform(0.5, 1.3)),
+            face_error=float(rng.uniform(0.4, 1.2)),
+            jitter=0.0 if still else float(rng.uniform(1, 8)),
             bias=rng.normal(0, 0.25, 52).astype(np.float32),
         )
 

@@ -216,19 +216,19 @@ def fit(sequences: Sequences) -> Tracker:
     response = np.linalg.solve(x.T @ x + ridge, x.T @ y)
     rest = tracked - inputs @ response
 
+    # The first frame of every sequence is a face at rest.
+    away = true - true[:, :1]
+    typical = np.sqrt(np.square(away[usable]).sum(axis=1).mean())
     constant = np.stack([rest[clip][usable[clip]].mean(axis=0) for clip in range(count) if usable[clip].any()])
-    wandering = [
-        rest[clip][usable[clip]] - constant[number] for number, clip in enumerate(np.flatnonzero(usable.any(1)))
-    ]
-    before, after = (np.concatenate([part[cut] for part in wandering]) for cut in (slice(None, -1), slice(1, None)))
-    memory = np.clip((before * after).sum(axis=0) / np.maximum(np.square(before).sum(axis=0), 1e-12), 0, 0.98)
+    parts = [clip for clip in range(count) if usable[clip].all()]
+    wandering = rest[parts] - rest[parts].mean(axis=1, keepdims=True)
     held = usable & ~fitted[:, None]
     _report(seen[held], inputs[held] @ response @ seen_basis + seen_mean, aligned[held])
     tracker = Tracker(
         *(true_mean, seen_mean, true_basis, seen_basis, response.astype(np.float32)),
         clip_factor=_factor(constant),
-        frame_factor=_factor(np.concatenate(wandering)),
-        memory=memory.astype(np.float32),
+        face_factor=_factor(wandering.reshape(-1, wandering.shape[2])),
+        reach=np.array([typical, _forgetting(wandering, away[parts] / typical)], np.float32),
         head=(),
     )
     return Tracker(**{**vars(tracker), "head": learn_blendshapes(sequences)})
@@ -246,6 +246,15 @@ def _factor(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     covariance = rows.T.astype(np.float64) @ rows / len(rows)
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
+
+
+def _forgetting(errors: np.ndarray, away: np.ndarray) -> float:
+    """Over what way (1: the typical distance from rest) errors ``(C, T, K)`` lose all but 1/e of their correlation."""
+    way = np.linalg.norm(np.diff(away, axis=1), axis=2)
+    ways = np.linspace(0.1, 4, 79)
+    before, after = errors[:, :-1], errors[:, 1:]
+    misfit = [np.square(after - np.exp(-way / one)[..., None] * before).sum() for one in ways]
+    return float(ways[int(np.argmin(misfit))])
 
 
 def _report(seen: np.ndarray, said: np.ndarray, true: np.ndarray) -> None:

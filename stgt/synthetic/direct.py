@@ -55,13 +55,14 @@ class Distortion:
 
     Attributes:
         undamping: 0 to 1, how far tracked movement goes back to the true movement.
-        clip_error, frame_error: factors on the two parts of the measured error.
+        clip_error, face_error, jitter: factors on the parts of the measured error.
         bias: ``(52,)`` added to the blendshapes' logits.
     """
 
     undamping: float = 0.0
     clip_error: float = 1.0
-    frame_error: float = 1.0
+    face_error: float = 1.0
+    jitter: float = 1.0
     bias: NDArray[np.float32] | float = 0.0
 
 
@@ -148,9 +149,11 @@ def track(
     translation = np.concatenate([curve.translation, np.zeros((1, 3), np.float32)])
     seen = camera.project(pose_points(who.landmarks(weights), template, rotation, translation))
     aligned, back = _align(seen)
-    said = tracker.respond(aligned, rotation)
-    errors = tracker.errors(rng, len(curve), frame_rate, distortion.clip_error, distortion.frame_error)
-    faces = tracker.faces(said)
+    true = tracker.components(aligned)
+    faces = tracker.faces(tracker.respond(true, rotation))
+    errors = tracker.errors(
+        *(rng, true[:-1] - true[-1], frame_rate, distortion.clip_error, distortion.face_error, distortion.jitter)
+    )
     if distortion.undamping:
         true_motion, tracked_motion = aligned[:-1] - aligned[-1], faces[:-1] - faces[-1]
         faces[:-1] += distortion.undamping * (true_motion - tracked_motion)

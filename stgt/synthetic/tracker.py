@@ -3,9 +3,10 @@
 Measured on rendered heads by ``build_tracker.py``. Of a frame's true landmarks, aligned like all faces and written in a
 basis of their principal components, a linear map with the pose gives the tracked ones: it holds MediaPipe's damping (a
 lip corner drawn down by a centimetre is reported a few millimetres lower) and its bias. What the map leaves is drawn at
-random with the covariance that was measured: one part for the whole clip (how MediaPipe misjudges this face in this
-light), one that wanders from frame to frame (jitter and smoothing) as an autoregressive process of first order.
-MediaPipe's blendshapes are a function of its landmarks; a small network that learnt this function stands in for it.
+random with the covariance that was measured, in three parts: one for the whole clip (how MediaPipe misjudges this face
+in this light); one for what the face does (a held expression is misjudged the same in every frame, and the more the
+further it is from rest), a process that wanders along the way that the face goes, not along time; and the jitter of a
+face that keeps still, which is small. MediaPipe's blendshapes are a function of its landmarks; a small network that learnt this function stands in for it.
 """
 
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from stgt.faces.tracks import load_tensors
 from stgt.graphs.layout import load_layout
 
-#: Hz of the sequences on which ``memory`` was measured.
-MEASURED_RATE = 25.0
-FORMAT, VERSION = "stgt-tracker", 1
+#: sd and correlation from frame to frame (1/25 s) of a component while a rendered face keeps still.
+JITTER_SD, JITTER_MEMORY, MEASURED_RATE = 0.0006, 0.8, 25.0
+FORMAT, VERSION = "stgt-tracker", 2
 BUILDER = "python -m stgt.synthetic.build_tracker"
 _NAME = "tracker.safetensors"
 
@@ -34,8 +35,9 @@ class Tracker:
         true_basis, tracked_basis: ``(K, 1434)``.
         response: ``(K + 10, K)`` from true components, pose features and one to tracked components.
         clip_factor: ``(K, K)``; times standard normal numbers it gives a clip's part of the error.
-        frame_factor: ``(K, K)`` the same for the part that wanders.
-        memory: ``(K,)`` correlation of that part from one frame to the next at ``MEASURED_RATE``.
+        face_factor: ``(K, K)`` the same for the part that depends on what the face does.
+        reach: ``(2,)`` how far from rest a measured face was (root mean square, in true components), and over what
+            part of this way the second error is forgotten.
         head: weights and biases of the network of blendshapes.
     """
 
@@ -45,8 +47,8 @@ class Tracker:
     tracked_basis: NDArray[np.float32]
     response: NDArray[np.float32]
     clip_factor: NDArray[np.float32]
-    frame_factor: NDArray[np.float32]
-    memory: NDArray[np.float32]
+    face_factor: NDArray[np.float32]
+    reach: NDArray[np.float32]
     head: tuple[NDArray[np.float32], ...]
 
     @classmethod
@@ -59,32 +61,43 @@ class Tracker:
         head = tuple(tensors.pop(name).astype(np.float32) for name in layers)
         return cls(**{name: value.astype(np.float32) for name, value in tensors.items()}, head=head)
 
-    def respond(self, aligned: NDArray[np.floating], rotation: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Tracked components ``(T, K)`` of true aligned faces ``(T, 478, 3)`` turned by ``rotation (T, 3)`` degrees."""
-        true = (aligned.reshape(len(aligned), -1) - self.true_mean) @ self.true_basis.T
+    def components(self, aligned: NDArray[np.floating]) -> NDArray[np.float32]:
+        """True aligned faces ``(T, 478, 3)`` -> components ``(T, K)``."""
+        return (aligned.reshape(len(aligned), -1) - self.true_mean) @ self.true_basis.T
+
+    def respond(self, true: NDArray[np.floating], rotation: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Tracked components ``(T, K)`` of true ones under head rotations ``(T, 3)`` in degrees."""
         return (features(true, rotation) @ self.response).astype(np.float32)
 
     def errors(
         self,
         rng: np.random.Generator,
-        frames: int,
+        away: NDArray[np.floating],
         frame_rate: float,
         clip_scale: float = 1.0,
-        frame_scale: float = 1.0,
+        face_scale: float = 1.0,
+        jitter_scale: float = 1.0,
     ) -> NDArray[np.float32]:
-        """``(T, K)`` what the response leaves over, drawn for one clip at ``frame_rate`` Hz."""
-        count = len(self.memory)
-        kept = self.memory ** (MEASURED_RATE / frame_rate)
-        fresh = rng.standard_normal((frames, count), dtype=np.float32)
-        fresh[1:] *= np.sqrt(1 - kept**2)
-        # x_t = kept x_(t-1) + fresh_t, for all components at once
-        wandering = np.empty_like(fresh)
-        wandering[0] = fresh[0]
-        for index in range(1, frames):
-            np.multiply(wandering[index - 1], kept, out=wandering[index])
-            wandering[index] += fresh[index]
-        constant = rng.standard_normal(count, dtype=np.float32) @ self.clip_factor.T
-        return frame_scale * (wandering @ self.frame_factor.T) + clip_scale * constant
+        """What the response leaves over, drawn for one clip.
+
+        Args:
+            rng: fixes what is drawn.
+            away: ``(T, K)`` true components, less those of the face at rest.
+            frame_rate: Hz.
+            clip_scale, face_scale, jitter_scale: factors on the three parts.
+
+        Returns:
+            ``(T, K)`` to be added to tracked components.
+        """
+        typical, forgotten = self.reach
+        far = np.minimum(np.linalg.norm(away, axis=1) / typical, 2)
+        way = np.linalg.norm(np.diff(away, axis=0), axis=1) / (typical * forgotten)
+        normal = rng.standard_normal((2, *away.shape), dtype=np.float32)
+        face = _wander(normal[0], np.exp(-way)) @ self.face_factor.T * (face_scale * far[:, None])
+        steady = np.full(len(way), JITTER_MEMORY ** (MEASURED_RATE / frame_rate))
+        jitter = _wander(normal[1], steady) * (JITTER_SD * jitter_scale)
+        clip = clip_scale * (rng.standard_normal(away.shape[1], dtype=np.float32) @ self.clip_factor.T)
+        return (face + jitter + clip).astype(np.float32)
 
     def faces(self, components: NDArray[np.floating]) -> NDArray[np.float32]:
         """Tracked components ``(T, K)`` -> aligned landmarks ``(T, 478, 3)``."""
@@ -98,6 +111,14 @@ class Tracker:
             x = x @ inner + offset
             x = x / (1 + np.exp(-x))
         return 1 / (1 + np.exp(-(x @ weight + bias)))
+
+
+def _wander(fresh: NDArray[np.float32], kept: NDArray[np.floating]) -> NDArray[np.float32]:
+    """First-order autoregression of ``(T, K)`` standard normal numbers; ``kept (T - 1,)`` from frame to frame."""
+    out, new = fresh.copy(), np.sqrt(1 - kept**2)
+    for frame in range(1, len(fresh)):
+        out[frame] = kept[frame - 1] * out[frame - 1] + new[frame - 1] * fresh[frame]
+    return out
 
 
 def features(true: NDArray[np.floating], rotation: NDArray[np.floating]) -> NDArray[np.floating]:
