@@ -6,7 +6,8 @@ lip corner drawn down by a centimetre is reported a few millimetres lower) and i
 random with the covariance that was measured, in three parts: one for the whole clip (how MediaPipe misjudges this face
 in this light); one for what the face does (a held expression is misjudged the same in every frame, and the more the
 further it is from rest), a process that wanders along the way that the face goes, not along time; and the jitter of a
-face that keeps still, which is small. MediaPipe's blendshapes are a function of its landmarks; a small network that learnt this function stands in for it.
+face that keeps still, which is small. MediaPipe's blendshapes are a function of its landmarks; a small network that
+learnt this function stands in for it.
 """
 
 from dataclasses import dataclass
