@@ -135,8 +135,8 @@ def save_tensors(
     """Write named arrays with their kind and format version as safetensors, atomically."""
     from safetensors.numpy import save
 
-    # As bytes, because save_file hides a full disk in an exception of its own; contiguous, because it writes memory as it
-    # lies there, and a transposed array would come back scrambled.
+    # As bytes, because save_file hides a full disk in an exception of its own; contiguous, because it writes memory as
+    # it lies there, and a transposed array would come back scrambled.
     tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     content = save(tensors, {"format": kind, "format_version": str(version), **metadata})
     with atomic_path(path) as temporary:
