@@ -19,7 +19,7 @@ from stgt.graphs.alignment import load_reference_face
 from stgt.graphs.layout import NodeLayout
 
 #: Seconds of rest that the average face counts for.
-PRIOR_S = 1.0
+PRIOR_S = 0.3
 #: Expressiveness of a face at rest: the median of rendered faces (1.0) and photographed ones (1.3) lies about here.
 RESTING = 1.0
 #: An expressiveness higher by this makes a frame count e times less. A smile is about 1.7 above rest.

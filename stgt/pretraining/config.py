@@ -14,6 +14,8 @@ class StreamConfig:
     """People."""
     neutral: float = 0.25
     """Share of the streams that end with a resting face, silent or talking."""
+    contempt: float = 0.5
+    """Of the draws that fall on contempt, the share that stays with it; the others are drawn again."""
     speaking: float = 0.4
     """Share of the streams in which the person talks."""
     least_intensity: float = 0.15

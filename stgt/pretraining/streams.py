@@ -25,7 +25,7 @@ from stgt.synthetic.settings import PerformanceSettings
 #: Seeds of the people: nobody is in two of them.
 TRAINING_SEED, VALIDATION_SEED, TEST_SEED = 7_301_001, 7_301_002, 7_301_003
 #: An expression of this intensity, shown all the time, is fully there for a label.
-VISIBLE = 0.3
+VISIBLE = 0.45
 #: Share of a window that must show an expression before it counts at all, and from which on it counts fully.
 NOTICED, CERTAIN = 0.1, 0.6
 
@@ -98,7 +98,7 @@ class StreamDataset(Dataset[list[WindowSample]]):
             history_s = -rng.uniform(0.1, 0.7) * self.window.duration_s
         rate = float(rng.choice((10.0, 12.5, 15.0, 25.0), p=(0.4, 0.3, 0.2, 0.1)))
         frames = max(2, int(np.ceil((history_s + self.window.duration_s) * rate)) + 1)
-        label = LABELS[0] if rng.random() < config.neutral else LABELS[rng.integers(1, len(LABELS))]
+        label = LABELS[0] if rng.random() < config.neutral else self.draw_label(rng)
         curve = self.curve(rng, label, who.identity.resting, frames, rate, history_s)
         still = rng.random() < config.still
         index_shown = freeze(rng, curve, still)
@@ -147,7 +147,7 @@ class StreamDataset(Dataset[list[WindowSample]]):
             event = sample_event(label, rng, self.settings, duration_s=self.window.duration_s)
             events.append(_place(rng, event, begin, duration_s))
         if rng.random() < config.earlier and begin > 1.0:
-            other = sample_event(LABELS[rng.integers(1, len(LABELS))], rng, self.settings, duration_s=begin)
+            other = sample_event(self.draw_label(rng), rng, self.settings, duration_s=begin)
             end = begin - 0.3 - other.fall_s
             hold = max(0.1, min(other.hold_s, end - other.onset_s - other.rise_s))
             onset = min(other.onset_s, end - other.rise_s - hold)
@@ -159,6 +159,13 @@ class StreamDataset(Dataset[list[WindowSample]]):
             start = 0.0 if rng.random() < 0.6 else rng.uniform(0, duration_s)
             speaking = ((start, duration_s if rng.random() < 0.6 else rng.uniform(start, duration_s)),)
         return perform(label, events, rng, frames, rate, resting=resting, speaking=speaking, settings=self.settings)
+
+    def draw_label(self, rng: np.random.Generator) -> str:
+        """An expression; contempt, which a tracker hardly sees, less often than the others."""
+        label = LABELS[rng.integers(1, len(LABELS))]
+        if label == "contempt" and rng.random() >= self.config.contempt:
+            return LABELS[rng.integers(1, len(LABELS))]
+        return label
 
     def distortion(self, rng: np.random.Generator, still: bool) -> Distortion:
         """How this stream's tracker differs from the measured one."""
