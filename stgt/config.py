@@ -70,11 +70,15 @@ class ModelConfig:
     """Appearance frames per window in the frames stream."""
     modality_dropout: float = 0.2
     """Probability of hiding a stream beside geometry from the model in a training sample."""
+    pooling: str = "mean"
+    """How windows become clips: mean, or peak, for a model whose windows say what they show themselves."""
     identity_dropout: float = 0.5
     """Probability of hiding where the nodes of a training sample are, and leaving how they move."""
 
     def __post_init__(self) -> None:
         parse_streams(self.streams)
+        if self.pooling not in ("mean", "peak"):
+            raise StgtError(f"model.pooling is {self.pooling!r}; it is mean or peak")
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from stgt.errors import SourceError, StgtError
-from stgt.evaluation.pooling import pool_windows
+from stgt.evaluation.pooling import peak_class, pool_clips
 from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN
+from stgt.graphs.windows import TIME_TOLERANCE_S
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: Windows that go through the model at once.
 BATCH_WINDOWS = 32
+
+#: A window in which fewer of the source's frames show a face than this share is said to hold none.
+GLIMPSE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +88,14 @@ class Reading(Sequence[Prediction]):
         track: landmarks and validity of every frame.
         labels: the K label names.
         min_confidence: as of its predictions.
+        pooling: the model's, how windows become a clip.
     """
 
     predictions: tuple[Prediction, ...]
     track: "LandmarkTrack"
     labels: tuple[str, ...]
     min_confidence: float = 0.0
+    pooling: str = "mean"
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -117,7 +123,7 @@ class Reading(Sequence[Prediction]):
     @property
     def clip_probabilities(self) -> np.ndarray:
         """(K,) of the whole source, as a clip of a dataset is scored; NaN if it holds no face."""
-        return clip_probabilities(self.predictions, self.labels)
+        return clip_probabilities(self.predictions, self.labels, self.pooling)
 
     @property
     def label(self) -> str:
@@ -133,15 +139,18 @@ def top_label(labels: Sequence[str], probabilities: np.ndarray, min_confidence: 
     return labels[best] if probabilities[best] >= min_confidence else UNCERTAIN
 
 
-def clip_probabilities(predictions: Sequence[Prediction], labels: Sequence[str] | None = None) -> np.ndarray:
-    """(K,) mean of the windows, weighted by their shares of frames with a face; NaN if there is none.
+def clip_probabilities(
+    predictions: Sequence[Prediction], labels: Sequence[str] | None = None, pooling: str = "mean"
+) -> np.ndarray:
+    """(K,) of all windows together, as ``pool_clips`` puts them; NaN if there is none with a face.
 
-    ``labels`` is only needed where there may be no prediction at all.
+    ``labels`` is only needed where there may be no prediction at all; ``pooling`` is the model's.
     """
     names = tuple(labels or predictions[0].labels)
     values = np.array([prediction.probabilities for prediction in predictions]).reshape(-1, len(names))
     shares = np.array([prediction.valid_share for prediction in predictions])
-    return pool_windows(values, shares, np.zeros(len(predictions), dtype=np.int64), 1)[0]
+    one = np.zeros(len(predictions), dtype=np.int64)
+    return pool_clips(values, shares, one, 1, peak_class(pooling, names))[0]
 
 
 def choose_device(name: str = "auto") -> "torch.device":
@@ -196,6 +205,7 @@ class ExpressionReader:
         loaded = load_checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
         self.model = loaded.model.to(self.device).eval()
         self.temperature = loaded.temperature
+        self.pooling = loaded.model_config.pooling
         self.min_confidence = min_confidence
         self.labels: tuple[str, ...] = tuple(loaded.labels)
         self.window = loaded.window
@@ -229,7 +239,7 @@ class ExpressionReader:
         track, crops = extract(source, landmarker=landmarker, frame_rate=frame_rate, progress=progress)
         neutral = None if neutral_s is None else self.neutral_face(track, *neutral_s)
         predictions = self.predict_windows(track, crops, neutral=neutral)
-        return Reading(tuple(predictions), track, self.labels, self.min_confidence)
+        return Reading(tuple(predictions), track, self.labels, self.min_confidence, self.pooling)
 
     def neutral_face(self, track: "LandmarkTrack", start_s: float, end_s: float) -> "NeutralFace":
         """The person's face at rest, as the mean of a part of a track in which it is known to be.
@@ -247,6 +257,12 @@ class ExpressionReader:
                 f"{track.source} shows no face from {start_s:g} to {end_s:g} s; give another neutral part"
             )
         return face
+
+    def _is_glimpse(self, track: "LandmarkTrack", start_s: float) -> bool:
+        """Whether hardly a frame of a window that has frames shows a face: trackers now and then see one where none is."""
+        end_s = start_s + self.window.duration_s
+        first, last = np.searchsorted(track.times, (start_s - TIME_TOLERANCE_S, end_s + TIME_TOLERANCE_S))
+        return last > first and track.valid[first:last].mean() < GLIMPSE
 
     def _neutral_faces(self, track: "LandmarkTrack", starts: Sequence[float]) -> "Iterator[NeutralFace]":
         """The person's face at rest as it is known at the end of each window; every frame is looked at once."""
@@ -290,6 +306,7 @@ class ExpressionReader:
             with torch.inference_mode():
                 logits = self.model(**batch.to(self.device).inputs)
             probabilities = (logits.double() / self.temperature).softmax(dim=-1).cpu().numpy()
+            shares[[self._is_glimpse(track, start) for start in part]] = 0.0
             probabilities[shares == 0] = np.nan
             predictions += [
                 Prediction(

@@ -22,6 +22,7 @@ from stgt.data.prepare import Prepared
 from stgt.data.protocols import Fold, inner_validation
 from stgt.errors import StgtError
 from stgt.evaluation.calibration import search_temperature
+from stgt.evaluation.pooling import peak_class
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json
 from stgt.graphs.layout import load_layout
@@ -126,6 +127,7 @@ class FoldFit:
             self.class_weights(),
             tuple(len(clips) for clips in evaluated),
             self.seed,
+            peak_class(task.model.pooling, task.labels),
         )
         self.logger = TensorBoardLogger(task.tensorboard, name=task.model.name, version=f"fold_{task.fold.index}")
         choice = EpochChoice(
@@ -171,7 +173,8 @@ class FoldFit:
         model = load_checkpoint(checkpoint, device).model
 
         def predictions(clips: list[Clip]) -> Callable[[float], PredictionTable]:
-            windows = read_out(model, self.evaluation_loader(clips), len(clips), device)
+            peak = peak_class(self.task.model.pooling, self.task.labels)
+            windows = read_out(model, self.evaluation_loader(clips), len(clips), device, peak)
             return lambda temperature: self.tables(clips)(windows.clip_probabilities(temperature))
 
         temperature = search_temperature(predictions(self.validation_clips))

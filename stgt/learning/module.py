@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stgt.config import OptimisationConfig
-from stgt.evaluation.pooling import pool_windows
+from stgt.evaluation.pooling import pool_clips
 from stgt.graphs.batch import WindowBatch
 
 
@@ -21,6 +21,7 @@ class ExpressionModule(lightning.LightningModule):
         clip_counts: number of clips in each evaluation loader, in the order of the loaders.
         seed: of dropout and modality dropout; with the epoch and the step it fixes every random number, so that a
             training that was interrupted goes on exactly as it would have.
+        peak: as for ``pool_clips``.
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class ExpressionModule(lightning.LightningModule):
         class_weights: Tensor | None,
         clip_counts: tuple[int, ...],
         seed: int,
+        peak: int | None = None,
     ) -> None:
         super().__init__()
+        self.peak = peak
         self.model = model
         self.config = config
         self.clip_counts = clip_counts
@@ -85,7 +88,7 @@ class ExpressionModule(lightning.LightningModule):
         Every device reads all windows, so each of them chooses the same epoch.
         """
         return [
-            pool_windows(*(torch.cat(column).cpu().numpy() for column in zip(*windows, strict=True)), count)
+            pool_clips(*(torch.cat(column).cpu().numpy() for column in zip(*windows, strict=True)), count, self.peak)
             for windows, count in zip(self._windows, self.clip_counts, strict=True)
         ]
 

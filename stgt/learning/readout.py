@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from stgt.evaluation.pooling import pool_windows
+from stgt.evaluation.pooling import pool_clips, pool_windows
 from stgt.models.registry import ExpressionModel
 
 
@@ -36,6 +36,7 @@ class WindowReadout:
         frames: (M,T), attention to each frame.
         clip: (M,) int64, the clip that each window is from.
         clips: N.
+        peak: as for ``pool_clips``.
     """
 
     logits: np.ndarray
@@ -44,11 +45,12 @@ class WindowReadout:
     frames: np.ndarray
     clip: np.ndarray
     clips: int
+    peak: int | None = None
 
     def clip_probabilities(self, temperature: float) -> np.ndarray:
         """(N,K) of the clips: every window's logits divided by the temperature, then pooled."""
         logits = torch.from_numpy(self.logits) / temperature
-        return pool_windows(logits.softmax(dim=-1).numpy(), self.share, self.clip, self.clips)
+        return pool_clips(logits.softmax(dim=-1).numpy(), self.share, self.clip, self.clips, self.peak)
 
     def pooled(self, temperature: float) -> Readout:
         """The windows of each clip together."""
@@ -61,7 +63,11 @@ class WindowReadout:
 
 @torch.inference_mode()
 def read_out(
-    model: ExpressionModel, loader: DataLoader, clips: int, device: torch.device | str = "cpu"
+    model: ExpressionModel,
+    loader: DataLoader,
+    clips: int,
+    device: torch.device | str = "cpu",
+    peak: int | None = None,
 ) -> WindowReadout:
     """Run ``model`` over the evaluation windows of ``clips`` clips.
 
@@ -70,6 +76,7 @@ def read_out(
         loader: evaluation windows; each batch names the clip of each window.
         clips: N.
         device: where the model is.
+        peak: as for ``pool_clips``.
     """
     model.eval()
     columns: list[list[np.ndarray]] = [[] for _ in range(5)]

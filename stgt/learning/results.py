@@ -7,6 +7,7 @@ import numpy as np
 from stgt.data.layouts import Clip
 from stgt.data.prepare import Prepared
 from stgt.data.protocols import Fold
+from stgt.evaluation.pooling import peak_class
 from stgt.evaluation.report import Attention, ModelResult
 from stgt.learning.fitting import evaluation_loader
 from stgt.learning.readout import Readout, read_out
@@ -49,7 +50,8 @@ def read_clips(loaded: LoadedModel, clips: Sequence[Clip], prepared: Prepared, d
     The clips' labels take no part: they need not be among the model's.
     """
     loader = evaluation_loader(clips, prepared, loaded.labels, loaded.model_config, loaded.window)
-    return read_out(loaded.model.to(device), loader, len(clips), device).pooled(loaded.temperature)
+    peak = peak_class(loaded.model_config.pooling, loaded.labels)
+    return read_out(loaded.model.to(device), loader, len(clips), device, peak).pooled(loaded.temperature)
 
 
 def attention_summary(clips: Sequence[Clip], readouts: Sequence[Readout], frame_rate: float) -> Attention | None:

@@ -1,6 +1,7 @@
 """Fine-tuning: a model that starts from the weights of a trained one instead of from random numbers."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from stgt.models.checkpoint import LoadedModel, read_description, read_settings,
 from stgt.models.registry import ExpressionModel
 
 #: Settings that may differ from the checkpoint's: they change how a model is fitted, not what its weights compute.
-FREE = {"model": ("dropout", "modality_dropout"), "window": ("hop_s",)}
+FREE = {"model": ("dropout", "modality_dropout", "identity_dropout", "pooling"), "window": ("hop_s",)}
 
 #: Options of a fine-tuning where neither the recipe nor the command line says otherwise; chosen on rendered heads,
 #: see docs/finetuning.md. The weights are good already: large steps would undo them.
@@ -28,6 +29,8 @@ def initial_settings(init: str) -> dict[str, Any]:
         Dotted option name -> value.
     """
     model, window = read_settings(init)
+    # Fine-tuning teaches every window the name of its clip.
+    model = replace(model, pooling="mean")
     settings = {"model": to_dict(model), "window": to_dict(window)}
     dotted = {f"{group}.{key}": value for group, values in settings.items() for key, value in values.items()}
     return {**dotted, **DEFAULTS}

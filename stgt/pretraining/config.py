@@ -55,7 +55,9 @@ class PretrainConfig:
     accelerator: str = "auto"
     """Lightning's accelerator: auto, cpu, gpu, mps."""
     model: ModelConfig = field(
-        default_factory=lambda: ModelConfig(streams="geometry,actions", width=48, identity_dropout=0.1, dropout=0.1)
+        default_factory=lambda: ModelConfig(
+            streams="geometry,actions", width=48, identity_dropout=0.1, dropout=0.1, pooling="peak"
+        )
     )
     window: WindowConfig = field(default_factory=WindowConfig)
     optimisation: OptimisationConfig = field(

@@ -170,11 +170,11 @@ class StreamDataset(Dataset[list[WindowSample]]):
     def distortion(self, rng: np.random.Generator, still: bool) -> Distortion:
         """How this stream's tracker differs from the measured one."""
         return Distortion(
-            undamping=float(rng.uniform(0, 0.5)) if rng.random() < self.config.undamped else 0.0,
-            clip_error=float(rng.uniform(0.6, 1.5)),
+            undamping=float(rng.uniform(0, 0.7)) if rng.random() < self.config.undamped else 0.0,
+            clip_error=float(rng.uniform(0.7, 2.3)),
             face_error=float(rng.uniform(0.4, 1.2)),
             jitter=0.0 if still else float(rng.uniform(1, 8)),
-            bias=rng.normal(0, 0.25, 52).astype(np.float32),
+            bias=rng.normal(0, 0.5, 52).astype(np.float32),
         )
 
 

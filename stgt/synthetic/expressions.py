@@ -41,6 +41,15 @@ def _variants(label: str) -> tuple[_Variant, ...]:
 
 
 @lru_cache(maxsize=1)
+def _leaks() -> dict[int, np.ndarray]:
+    """``(K, 52)`` what each unit may bring along, an action (on both sides) per row."""
+    return {
+        int(number): np.stack([action_vector({name: most}) for name, most in actions.items()])
+        for number, actions in expression_data()["leaks"].items()
+    }
+
+
+@lru_cache(maxsize=1)
 def _unit_actions() -> dict[int, np.ndarray]:
     return {int(number): action_vector(actions) for number, actions in expression_data()["units"].items()}
 
@@ -71,7 +80,11 @@ def sample_units(
     for number, low, high in drawn:
         strength = intensity * (low + (high - low) * (0.5 * vigour + 0.5 * rng.random()))
         leaning = (one_side if number in variant.one_sided else tilt) + rng.normal(0, ASYMMETRY_SD)
-        units.append(Unit(number, strength, _unit_actions()[number] * np.float32(strength) * sides(leaning)))
+        actions = _unit_actions()[number]
+        if number in _leaks():
+            leaks = _leaks()[number]
+            actions = actions + (rng.random(len(leaks)).astype(np.float32) ** 2) @ leaks
+        units.append(Unit(number, strength, actions * np.float32(strength) * sides(leaning)))
     return units
 
 

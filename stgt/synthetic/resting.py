@@ -12,14 +12,14 @@ from stgt.synthetic.anny_data import ACTIONS
 #: What a resting face may have: actions at their most, and how often relative to the others.
 TRAITS: tuple[tuple[dict[str, float], float], ...] = (
     ({"mouthFrown": 0.45}, 1.6),  # drooping corners
-    ({"browDown": 0.40}, 1.3),  # a stern look
+    ({"browDown": 0.50}, 1.5),  # a stern look
     ({"browDown": 0.25, "mouthFrown": 0.25, "mouthPress": 0.15}, 0.5),
-    ({"mouthSmile": 0.22}, 1.2),  # a hint of a smile
-    ({"mouthDimple": 0.18}, 0.5),
+    ({"mouthSmile": 0.28}, 1.3),  # a hint of a smile
+    ({"mouthDimple": 0.35}, 0.7),
     ({"mouthPress": 0.25, "mouthFrown": 0.06, "mouthRollLower": 0.30, "mouthRollUpper": 0.20}, 1.0),  # pressed lips
     ({"mouthRollLower": 0.35, "mouthRollUpper": 0.35}, 0.8),  # thin lips
     ({"mouthPucker": 0.25, "mouthFunnel": 0.08}, 0.7),  # full lips
-    ({"mouthShrugLower": 0.25, "mouthShrugUpper": 0.10}, 0.6),
+    ({"mouthShrugLower": 0.45, "mouthShrugUpper": 0.15}, 1.0),
     ({"eyeBlink": 0.20}, 1.2),  # hooded lids
     ({"eyeSquint": 0.45}, 1.0),
     ({"eyeWide": 0.35}, 1.0),
@@ -49,7 +49,7 @@ def sample_resting(rng: np.random.Generator, age: float) -> np.ndarray:
     count = 1 + int(rng.random() < 0.6) + int(rng.random() < 0.25)
     chosen = rng.choice(len(TRAITS), size=count, replace=False, p=_SHARES)
     amounts = rng.beta(1.0, 2.2, count)
-    if rng.random() < 0.15:
+    if rng.random() < 0.25:
         amounts[0] = rng.uniform(0.6, 1.0)
     resting = np.zeros(len(ACTIONS), np.float32)
     for trait, amount in zip(chosen, amounts, strict=True):

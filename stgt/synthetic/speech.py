@@ -26,7 +26,7 @@ VECTORS = np.stack(
     [
         action_vector({"jawOpen": 1.0}),
         action_vector({"mouthFunnel": 0.6, "mouthPucker": 0.5}),
-        action_vector({"mouthStretch": 0.55, "mouthSmile": 0.22, "mouthDimple": 0.12}),
+        action_vector({"mouthStretch": 0.45, "mouthSmile": 0.45, "mouthDimple": 0.3, "mouthUpperUp": 0.1}),
         action_vector({"mouthPress": 0.4, "mouthRollLower": 0.5, "mouthRollUpper": 0.4, "mouthFrown": 0.08}),
         action_vector({"mouthRollLower": 0.7, "mouthUpperUp": 0.25}),
         action_vector({"mouthLowerDown": 1.0}),
