@@ -259,7 +259,7 @@ class ExpressionReader:
         return face
 
     def _is_glimpse(self, track: "LandmarkTrack", start_s: float) -> bool:
-        """Whether hardly a frame of a window that has frames shows a face: trackers now and then see one where none is."""
+        """Whether hardly any frame of a window shows a face: trackers now and then see one where none is."""
         end_s = start_s + self.window.duration_s
         first, last = np.searchsorted(track.times, (start_s - TIME_TOLERANCE_S, end_s + TIME_TOLERANCE_S))
         return last > first and track.valid[first:last].mean() < GLIMPSE

@@ -88,4 +88,4 @@ def read_out(
         for column, values in zip(columns, (logits, share, nodes, attention.frames, batch.clip), strict=True):
             column.append(values.double().cpu().numpy())
     logits, share, nodes, frames, clip = (np.concatenate(column) for column in columns)
-    return WindowReadout(logits, share, nodes, frames, clip.astype(np.int64), clips)
+    return WindowReadout(logits, share, nodes, frames, clip.astype(np.int64), clips, peak)
