@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -143,6 +144,8 @@ def pretrain(config: PretrainConfig, command: str) -> Path:
     prepared = prepare_clips(
         [*parts["validation"], *parts["test"]], cache=str(folder / "cache"), workers=config.workers
     )
+    # The loaders keep the other cores busy.
+    torch.set_num_threads(max(1, torch.get_num_threads() - config.loader_workers))
     with ProgressBar(config.optimisation.epochs) as progress:
         fitted = fit(config, parts["validation"], parts["test"], prepared, progress)
     fold = Fold(0, parts["validation"], parts["test"])
