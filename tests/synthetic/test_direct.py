@@ -7,7 +7,6 @@ from stgt.faces.landmarker import BLENDSHAPE_NAMES, FaceLandmarker
 from stgt.graphs.alignment import align_faces
 from stgt.synthetic.anny_data import load_head_data
 from stgt.synthetic.appearance import make_appearance
-from stgt.synthetic.camera import Camera
 from stgt.synthetic.correspondence import Correspondence
 from stgt.synthetic.direct import Distortion, View, person, track
 from stgt.synthetic.expressions import sample_units
@@ -43,7 +42,7 @@ def test_a_person_is_the_same_head_as_on_the_rendered_road():
 def test_landmarks_lie_where_mediapipe_sees_them_in_rendered_pixels():
     """Rendered pixels through MediaPipe, against the direct road of the same head, camera and performance."""
     data, size = load_head_data(), (320, 320)
-    renderer, off, off_without = FaceRenderer(size), [], []
+    renderer, off = FaceRenderer(size), []
     with FaceLandmarker() as landmarker:
         for subject in range(3):
             who, curve = person(SEED, subject), held("happiness", subject)
@@ -52,16 +51,14 @@ def test_landmarks_lie_where_mediapipe_sees_them_in_rendered_pixels():
             renderer.set_head(Head(data, who.identity), make_appearance(SEED, subject, who.identity, data))
             renderer.set_scene(scene)
             landmarker.reset()
-            pictures = [renderer.render(*row) for row in zip(curve.weights, curve.rotation, curve.translation, strict=True)]
+            pictures = [
+                renderer.render(*row) for row in zip(curve.weights, curve.rotation, curve.translation, strict=True)
+            ]
             seen = np.stack([landmarker.detect(i / 12.5, picture).points for i, picture in enumerate(pictures)])
             tracked = align_faces(seen, np.ones(len(seen), bool))
             said = track(who, curve, scene, rng, 12.5, EXACT).points
             off.append(np.linalg.norm((said - tracked)[..., :2], axis=-1).mean())
-            camera = Camera.of(scene, size)
-            assert camera.project(np.zeros((1, 3))).shape == (1, 3)
-            off_without.append(np.abs(tracked - tracked[::-1]).max())
     assert np.mean(off) < 0.025  # inter-ocular units
-    assert max(off_without) < 0.5
 
 
 @pytest.mark.parametrize(
@@ -69,10 +66,18 @@ def test_landmarks_lie_where_mediapipe_sees_them_in_rendered_pixels():
     [("happiness", "mouthSmileLeft", 0.3), ("surprise", "browOuterUpRight", 0.15), ("anger", "browDownLeft", 0.15)],
 )
 def test_an_expression_reads_as_its_blendshape(label, name, least):
-    rest = np.mean([blendshape(track(person(SEED, s), held("neutral", s), FRONT, np.random.default_rng(0), 12.5), name)
-                    for s in range(6)])
-    shown = np.mean([blendshape(track(person(SEED, s), held(label, s), FRONT, np.random.default_rng(0), 12.5), name)
-                     for s in range(6)])
+    rest = np.mean(
+        [
+            blendshape(track(person(SEED, s), held("neutral", s), FRONT, np.random.default_rng(0), 12.5), name)
+            for s in range(6)
+        ]
+    )
+    shown = np.mean(
+        [
+            blendshape(track(person(SEED, s), held(label, s), FRONT, np.random.default_rng(0), 12.5), name)
+            for s in range(6)
+        ]
+    )
     assert shown - rest > least
 
 
@@ -93,16 +98,20 @@ def test_errors_follow_the_face_and_repeat_with_the_seed():
 
 def test_blendshapes_do_not_depend_on_place_and_size():
     tracker, face = Tracker.load(), held("happiness", 1)
-    flat = track(person(SEED, 1), face, FRONT, np.random.default_rng(0), 12.5, EXACT).points[:, blendshape_landmarks(), :2]
+    flat = track(person(SEED, 1), face, FRONT, np.random.default_rng(0), 12.5, EXACT).points[
+        :, blendshape_landmarks(), :2
+    ]
     np.testing.assert_allclose(tracker.blendshapes(flat), tracker.blendshapes(7 * flat + (300, 200)), atol=1e-4)
 
 
 def test_less_damping_moves_further():
-    who, curve = person(SEED, 2), held("sadness", 2)
+    who, corner = person(SEED, 2), 291
+
+    def place(label, undamping):
+        faces = track(who, held(label, 2), FRONT, np.random.default_rng(0), 12.5, Distortion(undamping, 0, 0, 0))
+        return faces.points[:, corner].mean(axis=0)
 
     def moved(undamping):
-        faces = track(who, curve, FRONT, np.random.default_rng(0), 12.5, Distortion(undamping, 0, 0, 0))
-        return np.linalg.norm(faces.points[:, 291] - track(
-            who, held("neutral", 2), FRONT, np.random.default_rng(0), 12.5, EXACT).points[:, 291].mean(axis=0), axis=1).mean()
+        return np.linalg.norm(place("sadness", undamping) - place("neutral", undamping))
 
     assert moved(0.8) > moved(0.0)
