@@ -106,7 +106,7 @@ def landmark_table(clips: list, tracks: dict[str, list[LandmarkTrack]]) -> list[
         f"| {len(clips)} clips, the same on both roads | mean |",
         "|---|---|",
         f"| distance of a landmark, direct (without drawn errors) to rendered | {np.mean(off):.4f} inter-ocular |",
-        f"| the same without each clip's mean face | {np.mean(moved_off):.4f} (landmarks move by {np.mean(moved):.4f}) |",
+        f"| the same, less each clip's mean face | {np.mean(moved_off):.4f} (landmarks move {np.mean(moved):.4f}) |",
         f"| distance of a blendshape | {np.mean(shapes):.3f} (standard deviation {sd:.3f}) |",
     ]
 
