@@ -82,11 +82,20 @@ class StreamFit(FoldFit):
             sampler=EpochSampler(len(dataset), self.seed),
             collate_fn=collate_streams,
             num_workers=config.loader_workers,
+            worker_init_fn=one_thread,
             persistent_workers=config.loader_workers > 0,
         )
 
     def class_weights(self) -> None:
         """The streams have the classes in the shares that they are wanted in."""
+
+
+def one_thread(worker: int) -> None:
+    """Keep a loader process on one core: its small matrix products gain nothing from more."""
+    from threadpoolctl import threadpool_limits
+
+    del worker
+    threadpool_limits(1)
 
 
 def collate_streams(streams: list[list[WindowSample]]) -> WindowBatch:
