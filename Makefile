@@ -17,7 +17,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## render faces, track, train, evaluate, report; VIDEO=file reads a video of your own, too
-	$(BIN)/stgt synthesize --subjects 24 --takes 1 --seed 0 --out $(DEMO)/synthetic
+	$(BIN)/stgt synthesize --subjects 24 --takes 1 --seed 0 --speech 0 --least_intensity 0.7 --out $(DEMO)/synthetic
 	$(BIN)/stgt train --config experiments/demo.yaml --root $(DEMO)/synthetic --cache $(DEMO)/cache --output $(DEMO)/runs --name demo
 	$(BIN)/stgt predict $(or $(VIDEO),$(DEMO)/synthetic/clips/subject_000/happiness_0.mp4) \
 	  --checkpoint $(DEMO)/runs/demo/stgt/fold_0/model.safetensors --out $(DEMO)/prediction

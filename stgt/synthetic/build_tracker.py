@@ -2,7 +2,7 @@
 
 ``python -m stgt.synthetic.build_tracker FOLDER`` renders sequences of many heads that make all kinds of faces, has
 MediaPipe track them, and measures what it makes of the true landmarks. FOLDER keeps the sequences, one file per head:
-an interrupted run goes on, and a fit over sequences that are there takes minutes. It needs ``ai-edge-litert``, with
+an interrupted run goes on, and a fit over sequences that are there takes minutes. It needs the extra ``tracker``, with
 which MediaPipe's own network of blendshapes is asked what it makes of landmarks that nobody has.
 """
 
@@ -314,7 +314,7 @@ def _official_blendshapes():  # noqa: ANN202 - a function
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise MissingExtraError("build_tracker", "dev") from error
+        raise MissingExtraError("build_tracker", "tracker") from error
     with zipfile.ZipFile(find_model()) as bundle:
         network = Interpreter(model_content=bundle.read("face_blendshapes.tflite"), num_threads=1)
     network.allocate_tensors()
