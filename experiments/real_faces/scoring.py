@@ -12,6 +12,7 @@ import numpy as np
 from real_faces.observations import UNSURE, Span
 from stgt.evaluation.metrics import bootstrap_over_subjects, score
 from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN, PredictionTable
+from stgt.evaluation.pooling import peak_class, pool_clips
 from stgt.inference import top_label
 
 NEUTRAL = "neutral"
@@ -66,6 +67,12 @@ class Windows:
         if weights.sum() <= 0:
             return np.full(len(self.labels), np.nan)
         return (weights[:, None] * np.nan_to_num(self.probabilities)).sum(axis=0) / weights.sum()
+
+    def peak(self) -> np.ndarray:
+        """(K,) of all windows as one clip: what they show at their peak; NaN if there is no face."""
+        seen = np.isfinite(self.probabilities).all(axis=1)
+        clip = np.zeros(len(seen), np.int64)
+        return pool_clips(self.probabilities, self.shares * seen, clip, 1, peak_class("peak", self.labels))[0]
 
     def inside(self, start_s: float, end_s: float) -> np.ndarray:
         """(N,) bool: the windows wholly between two times; if none is that short, the one that overlaps most."""
