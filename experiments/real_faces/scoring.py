@@ -11,8 +11,8 @@ import numpy as np
 
 from real_faces.observations import UNSURE, Span
 from stgt.evaluation.metrics import bootstrap_over_subjects, score
-from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN, PredictionTable
 from stgt.evaluation.pooling import peak_class, pool_clips
+from stgt.evaluation.predictions import NO_LABEL, UNCERTAIN, PredictionTable
 from stgt.inference import top_label
 
 NEUTRAL = "neutral"
