@@ -26,10 +26,11 @@ from stgt.evaluation.pooling import pool_clips
 from stgt.faces.tracks import LandmarkTrack
 from stgt.files import write_text
 from stgt.graphs.alignment import align_faces
+from stgt.graphs.batch import WindowBatch
 from stgt.graphs.layout import load_layout
 from stgt.graphs.windows import window_starts
 from stgt.learning.augmentation import Augmentation
-from stgt.models.registry import create_model
+from stgt.models.registry import ExpressionModel, create_model
 from stgt.pretraining.run import CLIPS, TEST_SEED
 from stgt.pretraining.streams import shares
 from stgt.synthetic.actions import LABELS
@@ -118,7 +119,7 @@ def accuracy_table(clips: list, tracks: dict[str, list[LandmarkTrack]], curves: 
     hits = {pair: [] for pair in product(ROADS, ROADS)}
     for train_half in (half, ~half):
         for trained in ROADS:
-            model = fit(*examples(tracks[trained], curves, np.flatnonzero(train_half), augmented=True))
+            model = fit(examples(tracks[trained], curves, np.flatnonzero(train_half)))
             for tested in ROADS:
                 chosen = np.flatnonzero(~train_half)
                 said = read(model, tracks[tested], chosen)
@@ -134,8 +135,8 @@ def accuracy_table(clips: list, tracks: dict[str, list[LandmarkTrack]], curves: 
     return lines
 
 
-def examples(tracks: list[LandmarkTrack], curves: list, chosen: np.ndarray, augmented: bool):  # noqa: ANN201
-    """Windows of clips with the shares of the classes that they show, mirrored too."""
+def examples(tracks: list[LandmarkTrack], curves: list, chosen: np.ndarray) -> WindowBatch:
+    """Windows of clips, each twice with another augmentation, with the shares of the classes that they show."""
     reader = WindowReader(MODEL, WINDOW)
     augmentation = Augmentation(AugmentationConfig(rotation_deg=2, scale=0.02, jitter=0.002), load_layout(MODEL.layout))
     rng, samples = np.random.default_rng(0), []
@@ -144,16 +145,16 @@ def examples(tracks: list[LandmarkTrack], curves: list, chosen: np.ndarray, augm
         for start in np.arange(times[0], times[-1] - WINDOW.duration_s + 1e-6, 0.25):
             inside = (times >= start - 1e-6) & (times <= start + WINDOW.duration_s + 1e-6)
             target = shares(curves[index].shown[inside])
-            for _ in range(2 if augmented else 1):
-                sample = reader.read(tracks[index], None, start, augmentation if augmented else None, rng)
+            for _ in range(2):
+                sample = reader.read(tracks[index], None, start, augmentation, rng)
                 samples.append(replace(sample, target=target, clip=int(index)))
-    batch = collate(samples)
-    return batch, batch.target
+    return collate(samples)
 
 
-def fit(batch, target: torch.Tensor):  # noqa: ANN001, ANN201
+def fit(batch: WindowBatch) -> ExpressionModel:
     """A model trained from the same random numbers on every road."""
     torch.manual_seed(0)
+    target = batch.target
     model = create_model(MODEL, len(LABELS), WINDOW).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
     steps = EPOCHS * (len(target) // BATCH)
@@ -169,7 +170,7 @@ def fit(batch, target: torch.Tensor):  # noqa: ANN001, ANN201
 
 
 @torch.inference_mode()
-def read(model, tracks: list[LandmarkTrack], chosen: np.ndarray) -> np.ndarray:  # noqa: ANN001
+def read(model: ExpressionModel, tracks: list[LandmarkTrack], chosen: np.ndarray) -> np.ndarray:
     """The class of each chosen clip."""
     reader, samples = WindowReader(MODEL, WINDOW), []
     for row, index in enumerate(chosen):

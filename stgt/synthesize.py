@@ -12,23 +12,15 @@ DESCRIPTION = (
 
 def main(arguments: list[str]) -> int:
     """Parse, make the clips under one progress bar, print where they are."""
+    from stgt.synthetic.progress import clip_bar
     from stgt.synthetic.writing import SynthesisConfig, synthesize
 
     parser = argument_parser("synthesize", DESCRIPTION)
     parser.add_class_arguments(SynthesisConfig)
     config = SynthesisConfig(**parser.parse_args(arguments).as_dict())
 
-    from tqdm import tqdm
-
-    with tqdm(desc="synthesize", unit="clip", dynamic_ncols=True) as bar:
-
-        def show(done: int, total: int) -> None:
-            if bar.total is None:
-                bar.total, bar.initial = total, done  # clips of an earlier run must not look like speed
-            bar.n = done
-            bar.refresh()
-
-        result = synthesize(config, show)
+    with clip_bar("synthesize") as progress:
+        result = synthesize(config, progress)
     print(f"{result.clips} clips in {result.folder} ({result.made} made now); labels in {result.folder / 'labels.csv'}")
     return 0
 

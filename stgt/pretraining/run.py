@@ -1,13 +1,11 @@
 """A pretraining run: rendered clips to choose and to score by, streams to train on, weights with their temperature."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from stgt.config import TrainConfig, to_dict
 from stgt.data.cards import load_card
@@ -32,6 +30,7 @@ from stgt.pretraining.config import PretrainConfig
 from stgt.pretraining.groups import group_tables
 from stgt.pretraining.streams import TEST_SEED, VALIDATION_SEED, StreamDataset
 from stgt.synthetic.actions import LABELS
+from stgt.synthetic.progress import clip_bar
 from stgt.synthetic.synthesis import SynthesisConfig
 
 #: What the rendered clips are like: long enough for an expression that takes its time, a third of them talking.
@@ -200,17 +199,3 @@ def describe(config: PretrainConfig, clips: int) -> str:
         f"{config.streams.subjects} other subjects; epoch and temperature chosen on {config.validation_subjects} "
         f"rendered subjects of neither."
     )
-
-
-@contextmanager
-def clip_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over clips."""
-    with tqdm(desc=title, unit="clip", dynamic_ncols=True) as bar:
-
-        def progress(done: int, total: int) -> None:
-            if not bar.n and done:
-                bar.initial = done  # found, not made
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stgt.graphs.alignment import load_reference_face, similarity_transforms
-from stgt.synthetic.actions import LABELS
 from stgt.synthetic.anny_data import ACTIONS, load_head_data
 from stgt.synthetic.camera import Camera, pose_points
 from stgt.synthetic.correspondence import Correspondence
@@ -177,6 +176,3 @@ def _align(seen: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.
     turned = seen @ (scale[:, None, None] * rotation).swapaxes(1, 2).astype(np.float32)
     turned += shift[:, None].astype(np.float32)
     return turned, rotation.swapaxes(1, 2).astype(np.float32)
-
-
-__all__ = ["LABELS", "Distortion", "Person", "TrackedFaces", "View", "person", "track"]
