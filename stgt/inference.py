@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stgt.faces.crops import CropSequence
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.faces.tracks import LandmarkTrack
+    from stgt.graphs.aligned import AlignedTrack
     from stgt.graphs.neutral import NeutralFace
     from stgt.models.checkpoint import LoadedModel
 
@@ -247,24 +248,23 @@ class ExpressionReader:
         Raises:
             SourceError: no face is seen in that part.
         """
-        from stgt.graphs.geometry import aligned_nodes
         from stgt.graphs.neutral import resting_mean
 
-        part = track.slice(start_s, end_s)
-        face = resting_mean(aligned_nodes(part.points, part.valid, self.layout), part.blendshapes, part.valid)
+        part = self.windows.align(track.slice(start_s, end_s))
+        face = resting_mean(part.points, part.blendshapes, part.valid)
         if face is None:
             raise SourceError(
                 f"{track.source} shows no face from {start_s:g} to {end_s:g} s; give another neutral part"
             )
         return face
 
-    def _is_glimpse(self, track: "LandmarkTrack", start_s: float) -> bool:
+    def _is_glimpse(self, track: "AlignedTrack", start_s: float) -> bool:
         """Whether hardly any frame of a window shows a face: trackers now and then see one where none is."""
         end_s = start_s + self.window.duration_s
         first, last = np.searchsorted(track.times, (start_s - TIME_TOLERANCE_S, end_s + TIME_TOLERANCE_S))
         return last > first and track.valid[first:last].mean() < GLIMPSE
 
-    def _neutral_faces(self, track: "LandmarkTrack", starts: Sequence[float]) -> "Iterator[NeutralFace]":
+    def _neutral_faces(self, track: "AlignedTrack", starts: Sequence[float]) -> "Iterator[NeutralFace]":
         """The person's face at rest as it is known at the end of each window; every frame is looked at once."""
         from stgt.graphs.neutral import NeutralEstimator
 
@@ -296,17 +296,21 @@ class ExpressionReader:
         from stgt.graphs.windows import window_starts
 
         starts = window_starts(track, self.window) if starts is None else list(starts)
-        neutral_faces = self._neutral_faces(track, starts) if neutral is None else repeat(neutral)
+        aligned = self.windows.align(track)
+        neutral_faces = self._neutral_faces(aligned, starts) if neutral is None else repeat(neutral)
         last_s = float(track.times[-1]) if len(track) else 0.0
         predictions: list[Prediction] = []
         for first in range(0, len(starts), BATCH_WINDOWS):
             part = starts[first : first + BATCH_WINDOWS]
-            batch = collate([self.windows.read(track, crops, start, neutral=next(neutral_faces)) for start in part])
+            samples = [
+                self.windows.read(track, crops, start, neutral=next(neutral_faces), aligned=aligned) for start in part
+            ]
+            batch = collate(samples)
             shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
             with torch.inference_mode():
                 logits = self.model(**batch.to(self.device).inputs)
             probabilities = (logits.double() / self.temperature).softmax(dim=-1).cpu().numpy()
-            shares[[self._is_glimpse(track, start) for start in part]] = 0.0
+            shares[[self._is_glimpse(aligned, start) for start in part]] = 0.0
             probabilities[shares == 0] = np.nan
             predictions += [
                 Prediction(

@@ -94,7 +94,8 @@ def test_a_window_says_the_same_alone_in_a_batch_and_in_a_longer_stream(action_r
         so_far = action_reader.predict_windows(track.slice(None, end_s), starts=[starts[index]])[0]
         np.testing.assert_allclose(so_far.probabilities, probabilities[index], atol=1e-5)
         # Of the frames before it, nothing counts but what they say of the neutral face.
-        part, neutral = track.slice(starts[index], end_s), action_reader.windows.neutral(track, end_s)
+        part = track.slice(starts[index], end_s)
+        neutral = action_reader.windows.neutral(action_reader.windows.align(track), end_s)
         cut = action_reader.predict_windows(part, starts=[starts[index]], neutral=neutral)[0]
         np.testing.assert_allclose(cut.probabilities, probabilities[index], atol=1e-5)
 

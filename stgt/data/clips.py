@@ -16,11 +16,12 @@ from stgt.errors import DatasetError
 from stgt.faces.crops import CROP_SIZE, CropSequence, cut_patches, to_crop
 from stgt.faces.tracks import LandmarkTrack
 from stgt.graphs.actions import action_stream
+from stgt.graphs.aligned import AlignedTrack, align_track
 from stgt.graphs.batch import WindowBatch
-from stgt.graphs.geometry import aligned_nodes, geometry_stream
+from stgt.graphs.geometry import geometry_stream
 from stgt.graphs.layout import load_layout
 from stgt.graphs.neutral import NeutralEstimator, NeutralFace
-from stgt.graphs.windows import TIME_TOLERANCE_S, cut_window, window_starts
+from stgt.graphs.windows import cut_window, window_starts
 
 if TYPE_CHECKING:
     from stgt.learning.augmentation import Augmentation
@@ -73,6 +74,7 @@ class WindowReader:
         generator: np.random.Generator | None = None,
         speed: float = 1.0,
         neutral: NeutralFace | None = None,
+        aligned: AlignedTrack | None = None,
     ) -> WindowSample:
         """The window of a track that starts at ``start_s``.
 
@@ -86,29 +88,34 @@ class WindowReader:
             speed: factor by which the face is made to move faster: the window then spans more time of the track.
             neutral: the person's neutral face, where it is known; none: as estimated from the track's frames up to the
                 end of the window.
+            aligned: what ``align`` makes of the track, for whoever reads many windows of it; none: made here.
         """
         config = sped(self.window, speed)
-        window = cut_window(track, start_s, config)
+        if aligned is None:
+            aligned = self.align(track)
+        window = cut_window(aligned, start_s, config)
         if neutral is None:
-            neutral = self.neutral(track, start_s + config.duration_s)
-        points = aligned_nodes(window.points, window.valid, self.layout)
-        sample, mirrored = self.features(points, window.actions, window.valid, neutral, augmentation, generator)
+            neutral = self.neutral(aligned, start_s + config.duration_s)
+        sample, mirrored = self.features(window.points, window.actions, window.valid, neutral, augmentation, generator)
         if not self.needs_crops:
             return sample
         if crops is None:
             raise ValueError("the model reads pixels, so crops are needed")
         return self.with_pixels(sample, track, crops, window.frame_index, mirrored)
 
-    def neutral(self, track: LandmarkTrack, until_s: float) -> NeutralFace:
+    def align(self, track: LandmarkTrack) -> AlignedTrack:
+        """The model's nodes on the aligned faces of a track."""
+        return align_track(track, self.layout)
+
+    def neutral(self, track: AlignedTrack, until_s: float) -> NeutralFace:
         """The person's neutral face as the frames of a track up to a time show it."""
         return self.follow(NeutralEstimator(self.layout), track, -np.inf, until_s)
 
-    def follow(self, estimator: NeutralEstimator, track: LandmarkTrack, after_s: float, until_s: float) -> NeutralFace:
+    @staticmethod
+    def follow(estimator: NeutralEstimator, track: AlignedTrack, after_s: float, until_s: float) -> NeutralFace:
         """Take the frames of a track later than ``after_s`` and up to ``until_s`` into an estimate."""
-        first, last = np.searchsorted(track.times, (after_s + TIME_TOLERANCE_S, until_s + TIME_TOLERANCE_S))
-        valid = track.valid[first:last]
-        nodes = aligned_nodes(track.points[first:last], valid, self.layout)
-        return estimator.update(nodes, track.blendshapes[first:last], track.times[first:last], valid)
+        new = track.between(after_s, until_s)
+        return estimator.update(new.points, new.blendshapes, new.times, new.valid)
 
     def features(
         self,
@@ -203,6 +210,7 @@ class WindowDataset(Dataset[WindowSample]):
         self.reader = WindowReader(model, window)
         self.augmentation = augmentation
         self.seed = seed
+        self._last: tuple[int, AlignedTrack] | None = None
         order = {label: number for number, label in enumerate(labels)}
         # A model can be asked about clips whose label it does not know: they have no target.
         self.targets = [order.get(clip.label, -1) for clip in self.clips]
@@ -237,13 +245,19 @@ class WindowDataset(Dataset[WindowSample]):
         track = self.prepared.track(clip)
         crops = self.prepared.crops(clip) if self.reader.needs_crops else None
         if self.augmentation is None:
-            sample = self.reader.read(track, crops, start_s)
+            sample = self.reader.read(track, crops, start_s, aligned=self.aligned(number, track))
         else:
             generator = np.random.default_rng([self.seed, epoch, number])
             speed = self.augmentation.playing_speed(generator)
             start_s = training_start(clip, track, sped(self.reader.window, speed), generator)
             sample = self.reader.read(track, crops, start_s, self.augmentation, generator, speed)
         return replace(sample, target=self.targets[number], clip=number)
+
+    def aligned(self, number: int, track: LandmarkTrack) -> AlignedTrack:
+        """The aligned faces of a clip; the last one is kept, because its next window is mostly asked for next."""
+        if self._last is None or self._last[0] != number:
+            self._last = (number, self.reader.align(track))
+        return self._last[1]
 
 
 def sped(window: WindowConfig, speed: float) -> WindowConfig:

@@ -5,18 +5,24 @@ the frames inside the window alone, so a clip, a longer video and a camera's rin
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stgt.config import WindowConfig
 
-if TYPE_CHECKING:
-    from stgt.faces.tracks import LandmarkTrack
-
 #: Times closer than this (s) are the same: timestamps are sums of float steps.
 TIME_TOLERANCE_S = 1e-6
+
+
+class Frames(Protocol):
+    """What windows are cut from: an ``AlignedTrack``, or a ``LandmarkTrack``."""
+
+    points: NDArray[np.floating]
+    blendshapes: NDArray[np.floating]
+    times: NDArray[np.floating]
+    valid: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +30,7 @@ class Window:
     """T frames at the model's frame rate.
 
     Attributes:
-        points: (T, 478, 3) float32 in image pixels; zeros where invalid.
+        points: (T, V, 3) float32, in the units of the track; zeros where invalid.
         actions: (T, 52) float32 blendshapes; zeros where invalid.
         valid: (T,) whether a tracked frame is near enough.
         times: (T,) float64 s on the clock of the track, evenly spaced.
@@ -56,7 +62,7 @@ class Window:
         return float(self.valid.mean())
 
 
-def cut_window(track: "LandmarkTrack", start_s: float, config: WindowConfig) -> Window:
+def cut_window(track: Frames, start_s: float, config: WindowConfig) -> Window:
     """The window of a track that starts at ``start_s``; frames beyond the track are invalid. See ``sample_window``."""
     return sample_window(track.points, track.blendshapes, track.times, track.valid, start_s, config)
 
@@ -76,7 +82,7 @@ def sample_window(
     than ``config.max_gap_s``.
 
     Args:
-        points: (N, 478, 3) in image pixels.
+        points: (N, V, 3).
         actions: (N, 52) blendshapes.
         times: (N,) s, ascending; equal neighbours are allowed (the last of them counts).
         valid: (N,).
@@ -119,7 +125,7 @@ def _nearest(
     return candidates[np.where(grid - known[before] < known[after] - grid, before, after)]
 
 
-def window_starts(track: "LandmarkTrack", config: WindowConfig) -> list[float]:
+def window_starts(track: Frames, config: WindowConfig) -> list[float]:
     """Start times of the windows that cover a track: every ``hop_s``, and a last one that ends with the track.
 
     A track shorter than a window gives exactly one, which starts with the track: its last frames are invalid.

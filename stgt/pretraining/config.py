@@ -12,11 +12,11 @@ class StreamConfig:
 
     subjects: int = 4000
     """People."""
-    neutral: float = 0.25
+    neutral: float = 0.3
     """Share of the streams that end with a resting face, silent or talking."""
     contempt: float = 0.5
     """Of the draws that fall on contempt, the share that stays with it; the others are drawn again."""
-    speaking: float = 0.4
+    speaking: float = 0.5
     """Share of the streams in which the person talks."""
     least_intensity: float = 0.15
     """Weakest expression; 1 is the strongest, 0.15 is barely visible."""

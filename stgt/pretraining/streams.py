@@ -171,10 +171,10 @@ class StreamDataset(Dataset[list[WindowSample]]):
         """How this stream's tracker differs from the measured one."""
         return Distortion(
             undamping=float(rng.uniform(0, 0.7)) if rng.random() < self.config.undamped else 0.0,
-            clip_error=float(rng.uniform(0.7, 2.3)),
+            clip_error=float(rng.uniform(0.7, 2.6)),
             face_error=float(rng.uniform(0.4, 1.2)),
             jitter=0.0 if still else float(rng.uniform(1, 8)),
-            bias=rng.normal(0, 0.5, 52).astype(np.float32),
+            bias=rng.normal(0, rng.uniform(0.2, 1.4), 52).astype(np.float32),
         )
 
 

@@ -69,6 +69,8 @@ class Distortion:
 class _HeadLandmarks:
     """``HeadData`` at the landmarks alone; the last point is the middle of the eyes."""
 
+    macro_labels: list[str]
+    local_labels: list[str]
     template: np.ndarray  # (479, 3)
     macro: np.ndarray
     local: np.ndarray
@@ -86,6 +88,8 @@ def _head_landmarks() -> _HeadLandmarks:
 
     local = data.local.reshape(-1, *data.template.shape)
     return _HeadLandmarks(
+        macro_labels=data.macro_labels,
+        local_labels=data.local_labels,
         template=at(data.template),
         macro=at(data.macro),
         local=np.stack([at(change) for change in local]),  # one by one: all of them in float32 are 18 MB a piece
@@ -114,9 +118,9 @@ class Person:
 @lru_cache(maxsize=8192)
 def person(seed: int, subject: int) -> Person:
     """One subject, the same as ``sample_identity`` gives the rendered road."""
-    data, head = load_head_data(), _head_landmarks()
-    identity = sample_identity(seed, subject, data.local_labels)
-    rest = head.template + weigh(macro_weights(identity, data.macro_labels), head.macro)
+    head = _head_landmarks()
+    identity = sample_identity(seed, subject, head.local_labels)
+    rest = head.template + weigh(macro_weights(identity, head.macro_labels), head.macro)
     rest += weigh(np.maximum(np.stack([-identity.local, identity.local], axis=1), 0).reshape(-1), head.local)
     return Person(identity, (rest[:-1] - rest[-1] + head.template[-1]).astype(np.float32))
 

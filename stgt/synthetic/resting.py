@@ -12,11 +12,11 @@ from stgt.synthetic.anny_data import ACTIONS
 #: What a resting face may have: actions at their most, and how often relative to the others.
 TRAITS: tuple[tuple[dict[str, float], float], ...] = (
     ({"mouthFrown": 0.45}, 1.6),  # drooping corners
-    ({"browDown": 0.50}, 1.5),  # a stern look
-    ({"browDown": 0.25, "mouthFrown": 0.25, "mouthPress": 0.15}, 0.5),
+    ({"browDown": 0.55}, 2.2),  # a stern look
+    ({"browDown": 0.35, "mouthFrown": 0.25, "mouthPress": 0.20}, 0.8),
     ({"mouthSmile": 0.28}, 1.3),  # a hint of a smile
-    ({"mouthDimple": 0.35}, 0.7),
-    ({"mouthPress": 0.25, "mouthFrown": 0.06, "mouthRollLower": 0.30, "mouthRollUpper": 0.20}, 1.0),  # pressed lips
+    ({"mouthDimple": 0.35, "mouthPress": 0.15}, 0.8),
+    ({"mouthPress": 0.25, "mouthFrown": 0.06, "mouthRollLower": 0.30, "mouthRollUpper": 0.30}, 1.3),  # pressed lips
     ({"mouthRollLower": 0.35, "mouthRollUpper": 0.35}, 0.8),  # thin lips
     ({"mouthPucker": 0.25, "mouthFunnel": 0.08}, 0.7),  # full lips
     ({"mouthShrugLower": 0.45, "mouthShrugUpper": 0.15}, 1.0),
@@ -48,7 +48,7 @@ def sample_resting(rng: np.random.Generator, age: float) -> np.ndarray:
     """``(52,)`` float32 weights of the face at rest: mostly a little of one or two traits, now and then much of one."""
     count = 1 + int(rng.random() < 0.6) + int(rng.random() < 0.25)
     chosen = rng.choice(len(TRAITS), size=count, replace=False, p=_SHARES)
-    amounts = rng.beta(1.0, 2.2, count)
+    amounts = rng.beta(1.0, 1.7, count)
     if rng.random() < 0.25:
         amounts[0] = rng.uniform(0.6, 1.0)
     resting = np.zeros(len(ACTIONS), np.float32)

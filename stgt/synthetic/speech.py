@@ -18,21 +18,44 @@ SYLLABLES_PER_S = (3.0, 7.0)
 #: Share of syllables that begin with closed lips, and with the lower lip at the teeth.
 CLOSED, LIP_TO_TEETH = 0.25, 0.08
 #: Share of syllables that brows or head stress.
-STRESSED = 0.10
+STRESSED = 0.12
+#: How often a speaker's face has one of `TONES` while talking.
+TONED = 0.22
 
 #: What the lips do: the vectors at a strength of 1.
-_JAW, _ROUND, _SPREAD, _CLOSE, _TEETH, _LOWER, _UPPER, _BROWS_UP, _BROWS_DOWN = range(9)
+_JAW, _ROUND, _STRETCH, _SMILE, _CLOSE, _TEETH, _LOWER, _UPPER, _BROWS_UP, _BROWS_DOWN, _PRESS = range(11)
 VECTORS = np.stack(
     [
         action_vector({"jawOpen": 1.0}),
         action_vector({"mouthFunnel": 0.6, "mouthPucker": 0.5}),
-        action_vector({"mouthStretch": 0.45, "mouthSmile": 0.45, "mouthDimple": 0.3, "mouthUpperUp": 0.1}),
+        action_vector({"mouthStretch": 0.55, "mouthDimple": 0.3, "mouthUpperUp": 0.1}),
+        action_vector({"mouthSmile": 0.9, "mouthDimple": 0.2, "cheekSquint": 0.1, "mouthUpperUp": 0.1}),
         action_vector({"mouthPress": 0.4, "mouthRollLower": 0.5, "mouthRollUpper": 0.4, "mouthFrown": 0.08}),
         action_vector({"mouthRollLower": 0.7, "mouthUpperUp": 0.25}),
         action_vector({"mouthLowerDown": 1.0}),
         action_vector({"mouthUpperUp": 1.0}),
         action_vector({"browInnerUp": 0.9, "browOuterUp": 1.0}),
         action_vector({"browDown": 1.0}),
+        action_vector({"mouthPress": 0.5, "mouthRollUpper": 0.4, "mouthRollLower": 0.3, "mouthDimple": 0.25}),
+    ]
+)
+
+#: What stays on a speaker's face from the first word to the last without being an expression, at its most: talking is
+#: an effort, and each face makes it in its own way.
+TONES = np.stack(
+    [
+        action_vector({"mouthSmile": 0.30}),
+        action_vector({"mouthDimple": 0.30, "mouthStretch": 0.10}),
+        action_vector({"mouthStretch": 0.25}),
+        action_vector({"mouthPress": 0.30, "mouthRollUpper": 0.25}),
+        action_vector({"mouthUpperUp": 0.25, "noseSneer": 0.10}),
+        action_vector({"mouthFrown": 0.25, "mouthLowerDown": 0.20}),
+        action_vector({"mouthFunnel": 0.20, "mouthPucker": 0.20}),
+        action_vector({"browDown": 0.35}),
+        action_vector({"browInnerUp": 0.30, "browOuterUp": 0.30}),
+        action_vector({"browInnerUp": 0.30}),
+        action_vector({"cheekSquint": 0.30, "eyeSquint": 0.30}),
+        action_vector({"eyeWide": 0.30}),
     ]
 )
 
@@ -80,7 +103,8 @@ def talk(rng: np.random.Generator, times: np.ndarray, speaking: Sequence[tuple[f
     count = len(moments)
 
     energy = float(np.exp(rng.normal(0, 0.45)))
-    rounding, spreading, lower, upper = rng.random(4) * (0.9, 0.9, 0.5, 0.25) + (0.25, 0.25, 0.1, 0.03)
+    rounding, stretching, lower, upper = rng.random(4) * (0.9, 0.9, 0.5, 0.25) + (0.25, 0.15, 0.1, 0.03)
+    smiling, pressing = rng.random(2) ** (1.0, 1.5)  # of the spread vowels, and of the pauses
     draws = rng.random((6, count))
     opening = np.minimum(energy * (0.05 + 0.36 * draws[0] ** 1.3), 0.5)
     shape = 2 * draws[1] - 1  # rounded to spread
@@ -99,7 +123,8 @@ def talk(rng: np.random.Generator, times: np.ndarray, speaking: Sequence[tuple[f
     curves = np.zeros((len(VECTORS), len(times)))
     curves[_JAW] = jaw
     curves[_ROUND] = _over(rounding * loud * np.maximum(shape - 0.2, 0), vowel)
-    curves[_SPREAD] = _over(spreading * loud * np.maximum(-shape - 0.2, 0), vowel) * (1 - 0.5 * shut)
+    spread = _over(loud * np.maximum(-shape - 0.1, 0), vowel) * (1 - 0.5 * shut)
+    curves[_STRETCH], curves[_SMILE] = stretching * spread, smiling * spread
     curves[_CLOSE] = min(energy, 1.2) * shut
     curves[_TEETH] = _over(teeth * loud, consonant)
     curves[_LOWER] = lower * np.minimum(3 * jaw, 1)
@@ -109,8 +134,20 @@ def talk(rng: np.random.Generator, times: np.ndarray, speaking: Sequence[tuple[f
     curves[_BROWS_UP] = _over(brows * ~down, slow)
     curves[_BROWS_DOWN] = 0.6 * _over(brows * down, slow)
     active = np.max(_plateau(times, begins, ends), axis=0)
+    pauses = np.max(np.exp(-0.5 * ((times - ends[:, None] - 0.2) / 0.15) ** 2), axis=0)
+    curves[_PRESS] = pressing * pauses
     nod = between(rng, 1.0, 5.0) * _over(stress * draws[0], slow)
-    return Speech(curves, VECTORS * sides(rng.normal(0, 0.12)), active, nod)
+    held, tones = _tones(rng, times, active)
+    vectors = np.concatenate([VECTORS, tones]) * sides(rng.normal(0, 0.12))
+    return Speech(np.concatenate([curves, held]), vectors, active, nod)
+
+
+def _tones(rng: np.random.Generator, times: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A speaker's tones: curves ``(K, T)`` that swell and ebb while the person talks, and vectors ``(K, 52)``."""
+    chosen = np.flatnonzero(rng.random(len(TONES)) < TONED)
+    strength, phase = rng.random((2, len(chosen), 1))
+    swelling = 0.7 + 0.3 * np.sin(2 * np.pi * (between(rng, 0.2, 0.7) * times + phase))
+    return strength * swelling * active, TONES[chosen]
 
 
 def _phrases(rng: np.random.Generator, speaking: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:

@@ -83,7 +83,7 @@ def test_a_live_window_gives_the_probabilities_of_the_recording(kind, model, req
         if complete and index % max(1, len(frames) // 12) == 0 and window.start_s > frames[0][0] - 0.3:
             starts.append(window.start_s)
             # Who it is shows over longer than a window: a session keeps what is known of the neutral face.
-            neutral = reader.windows.neutral(track, time_s)
+            neutral = reader.windows.neutral(reader.windows.align(track), time_s)
             live += reader.predict_windows(window.track(), window.crops(), [window.start_s], neutral)
     recorded = reader.predict_windows(track, crops, starts)
     assert len(live) >= 5
