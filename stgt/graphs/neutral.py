@@ -5,7 +5,10 @@ shows it at rest. Nobody says when that is; but of all that a face does, rest is
 mean of the frames so far, each weighted by ``exp(-e / SOFTNESS)`` where ``e`` is its expressiveness, the weighted sum
 of its blendshapes, and by the time it lasts. Such a mean is recursive, does not depend on the frame rate, and lets
 every calmer frame outweigh the livelier ones before it. The average face of many people counts as ``PRIOR_S`` seconds
-of rest, so that a stream that starts in mid-expression is read against that one until the face has come to rest.
+of rest, so that a stream that starts in mid-expression is read against that one until the face has come to rest. Some
+people look stern or smile a little even at rest; what is calm is therefore measured from the person's own calmest
+frames, up to ``LIVELIEST_REST`` above the average face, so that their faces are known as soon as anybody's. Whoever was
+never that calm is rather showing something; from there to twice as much the measure falls back to the average face.
 """
 
 from dataclasses import dataclass
@@ -22,6 +25,8 @@ from stgt.graphs.layout import NodeLayout
 PRIOR_S = 0.3
 #: Expressiveness of a face at rest: the median of rendered faces (1.0) and photographed ones (1.3) lies about here.
 RESTING = 1.0
+#: How much more expressive than that a person's calmest frames may be and still be rest; a mild smile is above it.
+LIVELIEST_REST = 0.6
 #: An expressiveness higher by this makes a frame count e times less. A smile is about 1.7 above rest.
 SOFTNESS = 0.4
 #: Seconds after which what was seen counts e times less: light, glasses and the person may change.
@@ -94,9 +99,9 @@ class NeutralEstimator:
 
     def reset(self) -> None:
         """Forget the person."""
-        self._weight = PRIOR_S
-        self._nodes = PRIOR_S * self._average.nodes.astype(np.float64)
-        self._actions = PRIOR_S * self._average.actions.astype(np.float64)
+        self._weight = self._expressiveness = 0.0
+        self._nodes = np.zeros(self._average.nodes.shape)
+        self._actions = np.zeros(len(self._average.actions))
         self._last_s: float | None = None
 
     def update(
@@ -115,23 +120,31 @@ class NeutralEstimator:
             valid: (N,) which frames hold a face.
         """
         if len(times):
-            weights = frame_weights(actions, times, valid, self._last_s)
-            # Everything fades alike, the average face not: a stream without a face for long returns to it.
             fading = np.exp((times - times[-1]) / MEMORY_S)
+            weights = frame_weights(actions, times, valid, self._last_s) * fading
             start_s = times[0] if self._last_s is None else self._last_s
             kept = float(np.exp((start_s - times[-1]) / MEMORY_S))
-            weights = weights * fading
-            rest = PRIOR_S * (1 - kept)
-            self._weight = self._weight * kept + weights.sum() + rest
             # Chosen, not multiplied by 0: whatever an invalid frame holds, even NaN, ends here.
             seen = np.asarray(valid, bool)
-            shown = weights[seen]
-            self._nodes = self._nodes * kept + np.tensordot(shown, nodes[seen], 1) + rest * self._average.nodes
-            self._actions = self._actions * kept + shown @ actions[seen] + rest * self._average.actions
+            shown, faces = weights[seen], actions[seen]
+            self._weight = self._weight * kept + shown.sum()
+            self._expressiveness = self._expressiveness * kept + shown @ (faces @ expressiveness_weights())
+            self._nodes = self._nodes * kept + np.tensordot(shown, nodes[seen], 1)
+            self._actions = self._actions * kept + shown @ faces
             self._last_s = float(times[-1])
-        return NeutralFace(
-            (self._nodes / self._weight).astype(np.float32), (self._actions / self._weight).astype(np.float32)
-        )
+        return self._estimate()
+
+    def _estimate(self) -> NeutralFace:
+        """The mean of the person's frames and the average face, which does not fade: a long absence returns to it."""
+        share = 0.0
+        if self._weight > 0:
+            calmest = self._expressiveness / self._weight  # the mean of frames that count the more, the calmer they are
+            above = LIVELIEST_REST - abs(calmest - RESTING - LIVELIEST_REST)
+            share = float(np.exp(max(above, 0.0) / SOFTNESS))
+        total = PRIOR_S + share * self._weight
+        nodes = PRIOR_S * self._average.nodes + share * self._nodes
+        actions = PRIOR_S * self._average.actions + share * self._actions
+        return NeutralFace((nodes / total).astype(np.float32), (actions / total).astype(np.float32))
 
 
 def resting_mean(

@@ -10,14 +10,16 @@ from stgt.errors import StgtError
 class StreamConfig:
     """What the generated streams are like."""
 
-    subjects: int = 4000
+    subjects: int = 8000
     """People."""
-    neutral: float = 0.3
+    neutral: float = 0.27
     """Share of the streams that end with a resting face, silent or talking."""
     contempt: float = 0.5
-    """Of the draws that fall on contempt, the share that stays with it; the others are drawn again."""
+    """How often contempt, which a tracker hardly sees, is drawn relative to the other expressions."""
+    happiness: float = 1.4
+    """How often happiness, which people show most, is drawn relative to the others."""
     speaking: float = 0.5
-    """Share of the streams in which the person talks."""
+    """Share of the moving streams in which the person talks."""
     least_intensity: float = 0.15
     """Weakest expression; 1 is the strongest, 0.15 is barely visible."""
     most_history_s: float = 8.0
@@ -28,7 +30,7 @@ class StreamConfig:
     """Share of the streams whose tracker damps less than the one that was measured."""
     still: float = 0.15
     """Share of the streams that are photographs shown for a while, not movement."""
-    windows: int = 4
+    windows: int = 5
     """Windows that are read from a stream, if it is long enough."""
 
 

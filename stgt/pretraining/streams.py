@@ -99,8 +99,8 @@ class StreamDataset(Dataset[list[WindowSample]]):
         rate = float(rng.choice((10.0, 12.5, 15.0, 25.0), p=(0.4, 0.3, 0.2, 0.1)))
         frames = max(2, int(np.ceil((history_s + self.window.duration_s) * rate)) + 1)
         label = LABELS[0] if rng.random() < config.neutral else self.draw_label(rng)
-        curve = self.curve(rng, label, who.identity.resting, frames, rate, history_s)
         still = rng.random() < config.still
+        curve = self.curve(rng, label, who.identity.resting, frames, rate, history_s, still)
         index_shown = freeze(rng, curve, still)
         view = View(rng.uniform(0.35, 1.6), rng.normal(2, 6), rng.normal(0, 6), rng.normal(0, 2))
         faces = track(who, curve, view, rng, rate, self.distortion(rng, still))
@@ -138,8 +138,9 @@ class StreamDataset(Dataset[list[WindowSample]]):
         frames: int,
         rate: float,
         history_s: float,
+        still: bool,
     ) -> ActionCurve:
-        """What the person does: what the window is about, and what came before."""
+        """What the person does: what the window is about, and what came before. Nobody talks on photographs."""
         config, duration_s = self.config, frames / rate
         events: list[Event] = []
         begin = max(history_s, 0.0)
@@ -155,17 +156,16 @@ class StreamDataset(Dataset[list[WindowSample]]):
                 Event(other.label, other.units, onset, other.rise_s, hold, other.fall_s, 0.0, other.intensity)
             )
         speaking: tuple[tuple[float, float], ...] = ()
-        if rng.random() < config.speaking:
+        if rng.random() < config.speaking and not still:
             start = 0.0 if rng.random() < 0.6 else rng.uniform(0, duration_s)
             speaking = ((start, duration_s if rng.random() < 0.6 else rng.uniform(start, duration_s)),)
         return perform(label, events, rng, frames, rate, resting=resting, speaking=speaking, settings=self.settings)
 
     def draw_label(self, rng: np.random.Generator) -> str:
-        """An expression; contempt, which a tracker hardly sees, less often than the others."""
-        label = LABELS[rng.integers(1, len(LABELS))]
-        if label == "contempt" and rng.random() >= self.config.contempt:
-            return LABELS[rng.integers(1, len(LABELS))]
-        return label
+        """An expression; contempt, which a tracker hardly sees, less often than the others, happiness more often."""
+        frequencies = {"contempt": self.config.contempt, "happiness": self.config.happiness}
+        shares = np.array([frequencies.get(label, 1.0) for label in LABELS[1:]])
+        return LABELS[1 + int(rng.choice(len(shares), p=shares / shares.sum()))]
 
     def distortion(self, rng: np.random.Generator, still: bool) -> Distortion:
         """How this stream's tracker differs from the measured one."""

@@ -12,9 +12,9 @@ from stgt.synthetic.anny_data import ACTIONS
 #: What a resting face may have: actions at their most, and how often relative to the others.
 TRAITS: tuple[tuple[dict[str, float], float], ...] = (
     ({"mouthFrown": 0.45}, 1.6),  # drooping corners
-    ({"browDown": 0.55}, 2.2),  # a stern look
+    ({"browDown": 0.55}, 2.6),  # a stern look
     ({"browDown": 0.35, "mouthFrown": 0.25, "mouthPress": 0.20}, 0.8),
-    ({"mouthSmile": 0.28}, 1.3),  # a hint of a smile
+    ({"mouthSmile": 0.24}, 1.3),  # a hint of a smile
     ({"mouthDimple": 0.35, "mouthPress": 0.15}, 0.8),
     ({"mouthPress": 0.25, "mouthFrown": 0.06, "mouthRollLower": 0.30, "mouthRollUpper": 0.30}, 1.3),  # pressed lips
     ({"mouthRollLower": 0.35, "mouthRollUpper": 0.35}, 0.8),  # thin lips

@@ -44,7 +44,7 @@ VECTORS = np.stack(
 #: an effort, and each face makes it in its own way.
 TONES = np.stack(
     [
-        action_vector({"mouthSmile": 0.30}),
+        action_vector({"mouthSmile": 0.24}),
         action_vector({"mouthDimple": 0.30, "mouthStretch": 0.10}),
         action_vector({"mouthStretch": 0.25}),
         action_vector({"mouthPress": 0.30, "mouthRollUpper": 0.25}),

@@ -159,3 +159,15 @@ def test_a_known_rest_is_the_mean_of_its_frames_with_a_face():
     np.testing.assert_allclose(face.nodes, nodes[valid].mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(face.actions, actions[valid].mean(axis=0), atol=1e-6)
     assert resting_mean(nodes, actions, np.zeros(len(times), bool)) is None
+
+
+def test_a_stern_face_is_known_as_soon_as_any_other():
+    frown = BLENDSHAPE_NAMES.index("browDownLeft")
+
+    def known(sternness: float) -> float:
+        nodes, actions, times = course(at_rest, seconds=2)
+        actions[:, frown] += sternness
+        return distance(estimate(nodes, actions, times), PERSON)
+
+    assert known(0.5) < known(0.0) + 0.05
+    assert known(2.0) > known(0.0) + 0.3, "what is that lively is an expression"
