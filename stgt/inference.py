@@ -7,7 +7,7 @@
         print(window.start_s, window.label, window.confidence)
 
 Everything that reads faces with a trained model, from the scores of a dataset to the camera, does so through
-``ExpressionReader.predict_windows``.
+``ExpressionReader.predict_prepared``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +26,7 @@ from stgt.graphs.windows import TIME_TOLERANCE_S
 if TYPE_CHECKING:
     import torch
 
+    from stgt.data.clips import WindowSample
     from stgt.faces.crops import CropSequence
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.faces.tracks import LandmarkTrack
@@ -78,6 +79,23 @@ class Prediction:
     def middle_s(self) -> float:
         """The time in the middle of the window, for which it speaks best."""
         return (self.start_s + self.end_s) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedWindow:
+    """A window of one face as the model takes it.
+
+    Attributes:
+        sample: the model's inputs.
+        track: the frames it was cut from, or more of them; at least all that lie within the window.
+        start_s: time of its first frame.
+        face: number of the face.
+    """
+
+    sample: "WindowSample"
+    track: "AlignedTrack"
+    start_s: float
+    face: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,38 +308,68 @@ class ExpressionReader:
             starts: start times in seconds, ascending; none: every ``window.hop_s``, so that the track is covered.
             neutral: the person's face at rest; none: for each window as the track shows it up to the window's end.
         """
-        import torch
-
-        from stgt.data.clips import collate
         from stgt.graphs.windows import window_starts
 
         starts = window_starts(track, self.window) if starts is None else list(starts)
         aligned = self.windows.align(track)
         neutral_faces = self._neutral_faces(aligned, starts) if neutral is None else repeat(neutral)
-        last_s = float(track.times[-1]) if len(track) else 0.0
         predictions: list[Prediction] = []
         for first in range(0, len(starts), BATCH_WINDOWS):
-            part = starts[first : first + BATCH_WINDOWS]
-            samples = [
-                self.windows.read(track, crops, start, neutral=next(neutral_faces), aligned=aligned) for start in part
+            windows = [
+                PreparedWindow(
+                    self.windows.read(track, crops, start, neutral=next(neutral_faces), aligned=aligned), aligned, start
+                )
+                for start in starts[first : first + BATCH_WINDOWS]
             ]
-            batch = collate(samples)
-            shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
-            with torch.inference_mode():
-                logits = self.model(**batch.to(self.device).inputs)
-            probabilities = (logits.double() / self.temperature).softmax(dim=-1).cpu().numpy()
-            shares[[self._is_glimpse(aligned, start) for start in part]] = 0.0
-            probabilities[shares == 0] = np.nan
-            predictions += [
+            predictions += self.predict_prepared(windows, track.source)[0]
+        return predictions
+
+    def predict_prepared(
+        self, windows: Sequence[PreparedWindow], source: str, attention: bool = False
+    ) -> tuple[list[Prediction], np.ndarray | None]:
+        """What the model says about windows, of one face or of several, in one batch.
+
+        Args:
+            windows: at least one.
+            source: the video, folder or camera.
+            attention: whether to say where the model looked.
+
+        Returns:
+            The predictions; with ``attention`` also (B, V) float64, the share of each node in the frames that hold a
+            face, which sums to one, or to zero without any.
+        """
+        import torch
+
+        from stgt.data.clips import collate
+
+        batch = collate([window.sample for window in windows])
+        shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
+        nodes = None
+        with torch.inference_mode():
+            inputs = batch.to(self.device).inputs
+            if attention:
+                logits, looked = self.model.forward_with_attention(**inputs)
+                nodes = (looked.nodes.sum(dim=1) / inputs["mask"].sum(dim=1, keepdim=True).clamp(min=1)).double()
+                nodes = nodes.cpu().numpy()
+            else:
+                logits = self.model(**inputs)
+        probabilities = (logits.double() / self.temperature).softmax(dim=-1).cpu().numpy()
+        shares[[self._is_glimpse(window.track, window.start_s) for window in windows]] = 0.0
+        probabilities[shares == 0] = np.nan
+        predictions = []
+        for window, row, share in zip(windows, probabilities, shares, strict=True):
+            start_s = float(window.start_s)
+            last_s = float(window.track.times[-1]) if len(window.track) else 0.0
+            predictions.append(
                 Prediction(
-                    source=track.source,
-                    start_s=float(start),
-                    end_s=float(min(start + self.window.duration_s, max(last_s, start))),
+                    source=source,
+                    start_s=start_s,
+                    end_s=min(start_s + self.window.duration_s, max(last_s, start_s)),
                     labels=self.labels,
                     probabilities=row,
                     valid_share=float(share),
+                    face=window.face,
                     min_confidence=self.min_confidence,
                 )
-                for start, row, share in zip(part, probabilities, shares, strict=True)
-            ]
-        return predictions
+            )
+        return predictions, nodes

@@ -145,6 +145,15 @@ class WindowReader:
         stream = action_stream(actions, rest_actions, valid) if self.reads_actions else None
         return WindowSample(geometry, valid, stream), mirrored
 
+    @property
+    def picked(self) -> NDArray[np.int64]:
+        """(F,) the frames of a window that the frames stream looks at."""
+        return np.linspace(0, self.window.frames - 1, self.stream_frames).round().astype(np.int64)
+
+    def patches(self, crops: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """(N, V, P, P, 3) around the nodes; of (N, S, S, 3) aligned crops and (N, 478, 3) landmarks in image pixels."""
+        return cut_patches(crops, to_crop(points)[:, self.layout.landmarks], self.patch_size)
+
     def with_pixels(
         self,
         sample: WindowSample,
@@ -154,16 +163,14 @@ class WindowReader:
         mirrored: bool,
     ) -> WindowSample:
         """``sample`` with the appearance streams; ``frame_index`` (T,) says which frames of the track it shows."""
-        valid = sample.mask
-        picked = np.linspace(0, len(valid) - 1, self.stream_frames).round().astype(np.int64)
+        valid, picked = sample.mask, self.picked
         read = valid if self.patch_size else valid & np.isin(np.arange(len(valid)), picked)
         # Invalid frames stay black, and so do their patches.
         pixels = np.zeros((len(valid), CROP_SIZE, CROP_SIZE, 3), np.uint8)
         pixels[read] = crops.decode(frame_index[read])
         patches = frames = None
         if self.patch_size:
-            positions = to_crop(track.points[frame_index])[:, self.layout.landmarks]
-            patches = cut_patches(pixels, positions, self.patch_size)
+            patches = self.patches(pixels, track.points[frame_index])
             if mirrored:
                 patches = patches[:, self.layout.mirror, :, ::-1]
         if self.stream_frames:

@@ -1,4 +1,4 @@
-"""MediaPipe's FaceLandmarker in video mode: one face's landmarks, blendshapes and head transform, frame after frame."""
+"""MediaPipe's FaceLandmarker in video mode: landmarks, blendshapes and head transforms of faces, frame after frame."""
 
 import contextlib
 import hashlib
@@ -63,21 +63,26 @@ class Landmarks(NamedTuple):
 
 
 class FaceLandmarker:
-    """Finds the landmarks of one face in the successive frames of a video.
+    """Finds the landmarks of faces in the successive frames of a video.
 
-    It follows and smooths the face from frame to frame, so give it the frames of one video in order and call `reset`
-    before another one: then the results are those of a new landmarker, to the last bit. Use it as a context manager:
-    MediaPipe complains when the interpreter's exit closes it.
+    It follows them from frame to frame, so give it the frames of one video in order and call `reset` before another
+    one: then the results are those of a new landmarker, to the last bit. Use it as a context manager: MediaPipe
+    complains when the interpreter's exit closes it.
 
     Args:
         model: the model file; by default `find_model` looks for it.
+        faces: the most that are found in a frame. A single face is smoothed over time by MediaPipe, several are not,
+            and nothing says who is who.
 
     Raises:
-        StgtError: no model, or a wrong one.
+        StgtError: no model, or a wrong one; not even one face wanted.
     """
 
-    def __init__(self, model: Path | str | None = None) -> None:
+    def __init__(self, model: Path | str | None = None, faces: int = 1) -> None:
+        if faces < 1:
+            raise StgtError(f"the number of faces to look for is {faces}; it must be 1 or more")
         path = find_model(model)
+        self.faces = faces
         with quiet_stderr():
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
@@ -89,7 +94,7 @@ class FaceLandmarker:
                     # Given as bytes: MediaPipe opens paths relative to places of its own on some systems.
                     base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
                     running_mode=vision.RunningMode.VIDEO,
-                    num_faces=1,
+                    num_faces=faces,
                     output_face_blendshapes=True,
                     output_facial_transformation_matrixes=True,
                 )
@@ -99,7 +104,12 @@ class FaceLandmarker:
         self._warm = False
 
     def detect(self, timestamp_s: float, rgb: np.ndarray) -> Landmarks | None:
-        """The face in one frame, or ``None`` if there is none.
+        """The face in one frame, or ``None`` if there is none; arguments as of `detect_all`."""
+        found = self.detect_all(timestamp_s, rgb)
+        return found[0] if found else None
+
+    def detect_all(self, timestamp_s: float, rgb: np.ndarray) -> list[Landmarks]:
+        """The faces in one frame, at most ``faces``, in no particular order.
 
         Args:
             timestamp_s: seconds; should grow from frame to frame. One that does not counts as a millisecond later.
@@ -116,20 +126,12 @@ class FaceLandmarker:
             with quiet_stderr():  # the networks announce themselves when they first run
                 result = self._run(now_ms, rgb)
             self._warm = True
-        if not result.face_landmarks:
-            return None
-        face = result.face_landmarks[0]
-        height, width = rgb.shape[:2]
-        points = np.empty((len(face), 3), np.float32)  # filled by column: twice as fast as from a list of triples
-        points[:, 0] = [point.x for point in face]
-        points[:, 1] = [point.y for point in face]
-        points[:, 2] = [point.z for point in face]
-        points *= np.array((width, height, width), np.float32)
-        blendshapes = np.array([shape.score for shape in result.face_blendshapes[0]], np.float32)
-        return Landmarks(points, blendshapes, np.array(result.facial_transformation_matrixes[0], np.float32))
+        size = (rgb.shape[1], rgb.shape[0])
+        found = (result.face_landmarks, result.face_blendshapes, result.facial_transformation_matrixes)
+        return [_landmarks(*face, size) for face in zip(*found, strict=True)]
 
     def reset(self) -> None:
-        """Forget the face: what follows is another video.
+        """Forget the faces: what follows is another video.
 
         A picture without a face clears the tracker and its filters; a new landmarker would take ten times as long.
         """
@@ -153,6 +155,18 @@ class FaceLandmarker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _landmarks(face: list[Any], shapes: list[Any], transform: np.ndarray, size: tuple[int, int]) -> Landmarks:
+    """MediaPipe's own objects of one face -> arrays; ``size`` is that of the picture."""
+    width, height = size
+    points = np.empty((len(face), 3), np.float32)  # filled by column: twice as fast as from a list of triples
+    points[:, 0] = [point.x for point in face]
+    points[:, 1] = [point.y for point in face]
+    points[:, 2] = [point.z for point in face]
+    points *= np.array((width, height, width), np.float32)
+    blendshapes = np.array([shape.score for shape in shapes], np.float32)
+    return Landmarks(points, blendshapes, np.array(transform, np.float32))
 
 
 def find_model(path: Path | str | None = None) -> Path:

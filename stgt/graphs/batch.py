@@ -26,7 +26,8 @@ class WindowBatch:
         mask: (B, T) bool, true where the frame is valid.
         actions: (B, T, 104) float32, see ``action_stream``.
         patches: (B, T, V, P, P, 3) uint8 RGB, a patch around every node.
-        frames: (B, F, 3, S, S) uint8 RGB, aligned crops of F frames.
+        frames: (B, F, 3, S, S) uint8 RGB, aligned crops of F frames; outside of training also (B, F, D) float32, as
+            the model's ``encode_frames`` has read them.
         frames_mask: (B, F) bool.
         target: (B,) int64 class numbers, or (B, K) float32 shares of the classes.
         clip: (B,) int64 number of the clip each window is from.

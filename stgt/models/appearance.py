@@ -53,7 +53,7 @@ class FrameEncoder(nn.Module):
         config: ``backbone`` (any timm model), ``backbone_weights`` (a safetensors file or None), ``heads``.
         width: D.
 
-    Shape: frames (B, F, 3, S, S) uint8, mask (B, F), keep (B,) -> (B, D).
+    Shape: frames (B, F, 3, S, S) uint8, or (B, F, D) as `encode` has read them, mask (B, F), keep (B,) -> (B, D).
     """
 
     def __init__(self, config: ModelConfig, width: int) -> None:
@@ -68,6 +68,8 @@ class FrameEncoder(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
         """See the class for the shapes."""
+        if frames.ndim == 3:  # read already
+            return self.pool(frames, mask)[0]
         batch, count = mask.shape
         flat = frames.flatten(0, 1)
         if self.training:
@@ -75,13 +77,14 @@ class FrameEncoder(nn.Module):
             seen = (mask & keep[:, None]).flatten()
             seen[:2] |= seen.sum() < 2  # batch normalisation needs two; their features are masked again below
             features = flat.new_zeros((len(flat), self.project.out_features), dtype=self.project.weight.dtype)
-            encoded = self._encode(flat[seen] * mask.flatten()[seen, None, None, None])  # an invalid one as black
+            encoded = self.encode(flat[seen] * mask.flatten()[seen, None, None, None])  # an invalid one as black
             features = features.to(encoded.dtype).index_copy(0, seen.nonzero()[:, 0], encoded)
         else:
-            features = self._encode(flat)
+            features = self.encode(flat)
         return self.pool(features.unflatten(0, (batch, count)), mask)[0]
 
-    def _encode(self, pixels: Tensor) -> Tensor:
+    def encode(self, pixels: Tensor) -> Tensor:
+        """(N, 3, S, S) uint8 -> (N, D): each frame for itself, so that whoever sees it again need not do so twice."""
         pixels = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
         return self.project(self.backbone(pixels))
 

@@ -66,6 +66,13 @@ class ExpressionModel(nn.Module, ABC):
     def encode(self, inputs: Inputs) -> tuple[Tensor, Attention]:
         """Features (B, D) and attention; the inputs are checked, and streams are zero in invalid frames."""
 
+    def encode_frames(self, frames: Tensor) -> Tensor | None:  # noqa: ARG002 - what others need
+        """(N, 3, S, S) uint8 crops -> (N, D) what `forward` takes instead of them; None: it takes nothing else.
+
+        For whoever sees the same crops in many windows, outside of training.
+        """
+        return None
+
     def forward(
         self,
         geometry: Tensor,
@@ -82,7 +89,7 @@ class ExpressionModel(nn.Module, ABC):
             mask: (B, T) bool, true where the frame is valid.
             actions: (B, T, 104) float, see ``stgt.graphs.actions.action_stream``, or None.
             patches: (B, T, V, P, P, 3) uint8, the crop around every node, or None.
-            frames: (B, F, 3, S, S) uint8, aligned crops, or None.
+            frames: (B, F, 3, S, S) uint8, aligned crops, or (B, F, D) as ``encode_frames`` reads them, or None.
             frames_mask: (B, F) bool, true where the crop shows a face; None: all of them do.
 
         Raises:
@@ -151,7 +158,9 @@ class ExpressionModel(nn.Module, ABC):
                 f"patches have the shape {tuple(patches.shape)}, but this model reads ({batch}, {length}, {nodes}, "
                 f"{size}, {size}, 3): cut them with its layout and patch_size"
             )
-        if frames is not None and (frames.ndim != 5 or frames.shape[0] != batch or frames.shape[2] != 3):
+        encoded = frames is not None and frames.ndim == 3
+        pictures = frames is not None and frames.ndim == 5 and frames.shape[2] == 3
+        if frames is not None and (frames.shape[0] != batch or not (encoded or pictures)):
             raise StgtError(
                 f"frames have the shape {tuple(frames.shape)}, but this model reads ({batch}, F, 3, S, S): "
                 "channels come before height and width"

@@ -54,7 +54,8 @@ class GeometryStem(nn.Module):
         position, motion, bone, displacement = geometry.split(3, dim=-1)
         shape = torch.cat((position, bone), dim=-1)
         mean = shape.sum(dim=1, keepdim=True) / mask.sum(dim=1).clamp(min=1)[:, None, None, None]
-        first = shape[torch.arange(len(mask), device=mask.device), mask.int().argmax(dim=1)][:, None]
+        earliest = mask.int().argmax(dim=1)[:, None, None, None]
+        first = shape.gather(1, earliest.expand(-1, -1, *shape.shape[2:]))
         x = torch.cat((shape, displacement, motion, shape - mean, shape - first), dim=-1)
         x = self.norm(x.flatten(2), mask).unflatten(2, (geometry.shape[2], -1))
         if self.training:
@@ -152,6 +153,10 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
             features = self.fusion(features, self.frame_encoder(frames, frames_mask, keep), keep)
         attention = self._attention(node_weights.unflatten(0, (batch, -1)), step_weights, mask)
         return self.norm(features), attention
+
+    def encode_frames(self, frames: Tensor) -> Tensor | None:
+        """See ``ExpressionModel``."""
+        return self.frame_encoder.encode(frames) if "frames" in self.streams else None
 
     def _embed_patches(self, patches: Tensor, mask: Tensor) -> Tensor:
         """Of every two frames the first: what joins after the first block, which halves the rate."""
