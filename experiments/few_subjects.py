@@ -34,18 +34,22 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--init", default="pretrained", help="the weights to start from: pretrained, or a checkpoint")
     parser.add_argument("--subjects", default="1,2,5,10", help="comma-separated numbers of training subjects")
     parser.add_argument("--output", default="runs/few_subjects", help="folder of the runs and of few_subjects.md")
+    parser.add_argument("--init_learning_rate", help="of the runs from --init; none: as stgt train chooses it")
     options, handed_on = parser.parse_known_args(arguments)
     counts, output = subject_counts(options.subjects), Path(options.output)
     common = ["--dataset", options.dataset, "--output", str(output), "--validation", "0"]
     common += ["--optimisation.batch_size", str(BATCH_SIZE), *handed_on]
     scratch = ["--optimisation.epochs", str(SCRATCH_EPOCHS), *model_options(options.init)]
+    tuned = ["--init", options.init]
+    if options.init_learning_rate is not None:
+        tuned += ["--optimisation.learning_rate", options.init_learning_rate]
     lines = [
         "| training subjects | from scratch: UAR | from trained weights: UAR | gain, points of UAR |",
         "|---|---|---|---|",
     ]
     for count in counts:
         tables = []
-        for name, start in (("scratch", scratch), ("init", ["--init", options.init])):
+        for name, start in (("scratch", scratch), ("init", tuned)):
             folder = f"{count}-{name}"
             train([*common, "--name", folder, "--train_subjects", str(count), *start])
             tables.append(PredictionTable.from_csv(output / folder / "predictions.csv"))
