@@ -1,0 +1,112 @@
+"""What only the window shows, above the picture: keys, notices, whether it records or stands still."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .arrangement import Arrangement
+from .lettering import CARD, INK, MUTED, PAPER, WARNING, Box, dot, panel, text_width, write
+from .tags import overlap
+
+#: Key -> what it does, in the order in which they are shown.
+KEYS = {
+    "q": "quit",
+    "p": "pause",
+    "m": "mesh",
+    "r": "record",
+    "n": "neutral",
+    "f": "layout",
+    "h": "help",
+}
+
+
+def draw_help(picture: np.ndarray, at: Arrangement, faces: Sequence[Box]) -> None:
+    """The line of keys at the foot of the frame, in place, or at its head where it would hide faces at the foot."""
+    size, gap = at.px(12), at.px(14)
+    region = _frame(picture, at)
+    cap = round(1.7 * size)
+    widths = [cap + round(0.5 * size) + text_width(does, size) for does in KEYS.values()]
+    lines, x = [[]], 0
+    for entry, width in zip(KEYS.items(), widths, strict=True):
+        if lines[-1] and x + width > region.shape[1] - 4 * gap:
+            lines.append([])
+            x = 0
+        lines[-1].append((entry, width))
+        x += width + gap
+    wide = max(sum(width for _, width in line) + gap * (len(line) - 1) for line in lines) + 2 * gap
+    row = round(2.1 * size)
+    box = _place(region, (wide, row * len(lines) + at.px(8)), at, faces)
+    panel(region, box, PAPER, 0.82, at.px(9))
+    for number, line in enumerate(lines):
+        x = box[0] + gap
+        middle = box[1] + at.px(4) + row * number + row // 2
+        for (key, does), width in line:
+            panel(region, (x, middle - cap // 2, x + cap, middle + cap // 2), CARD, radius=at.px(4))
+            base = middle + round(0.36 * size)
+            write(region, (x + cap // 2, base), key.upper(), size, INK, "centre", bold=True)
+            write(region, (x + cap + round(0.5 * size), base), does, size, MUTED)
+            x += width + gap
+
+
+def draw_notice(picture: np.ndarray, text: str, at: Arrangement, faces: Sequence[Box], lift: int = 0) -> None:
+    """One sentence at the foot or the head of the frame, in place; it becomes smaller where it is too long."""
+    region = _frame(picture, at)
+    size = at.px(14)
+    while size > 9 and text_width(text, size) > region.shape[1] - at.px(50):
+        size -= 1
+    wide = text_width(text, size) + at.px(28)
+    left, top, right, bottom = _place(region, (wide, at.px(32)), at, faces, lift)
+    panel(region, (left, top, right, bottom), PAPER, 0.88, at.px(9))
+    write(region, ((left + right) // 2, (top + bottom) // 2 + round(0.36 * size)), text, size, INK, "centre")
+
+
+def draw_recording(picture: np.ndarray, seconds: float, at: Arrangement, faces: Sequence[Box]) -> None:
+    """A red dot and how long it records, in the corner of the frame that hides least, in place."""
+    region = _frame(picture, at)
+    size = at.px(13)
+    text = f"REC  {int(seconds) // 60}:{int(seconds) % 60:02d}"
+    box = _corner(region, (text_width(text, size, bold=True) + at.px(38), at.px(26)), at, faces)
+    panel(region, box, PAPER, 0.85, at.px(8))
+    middle = (box[1] + box[3]) // 2
+    dot(region, (box[0] + at.px(15), middle), at.px(5), WARNING)
+    write(region, (box[0] + at.px(27), middle + round(0.36 * size)), text, size, INK, bold=True)
+
+
+def draw_pause(picture: np.ndarray, at: Arrangement) -> None:
+    """Two bars in the middle of the frame, in place."""
+    region = _frame(picture, at)
+    middle = (region.shape[1] // 2, region.shape[0] // 2)
+    dot(region, middle, at.px(34), PAPER)
+    for x in (middle[0] - at.px(12), middle[0] + at.px(4)):
+        panel(region, (x, middle[1] - at.px(14), x + at.px(8), middle[1] + at.px(14)), INK, radius=at.px(2))
+
+
+def draw_corner_note(region: np.ndarray, text: str, at: Arrangement, faces: Sequence[Box]) -> None:
+    """A small line of figures in the corner of a frame that hides least, in place."""
+    size = at.px(12)
+    box = _corner(region, (text_width(text, size) + at.px(18), at.px(24)), at, faces)
+    panel(region, box, PAPER, 0.8, at.px(7))
+    write(region, (box[0] + at.px(9), (box[1] + box[3]) // 2 + round(0.36 * size)), text, size, INK)
+
+
+def _frame(picture: np.ndarray, at: Arrangement) -> np.ndarray:
+    left, top, right, bottom = at.picture
+    return picture[top:bottom, left:right]
+
+
+def _corner(region: np.ndarray, size: tuple[int, int], at: Arrangement, faces: Sequence[Box]) -> Box:
+    margin = at.px(8)
+    width, height = region.shape[1], region.shape[0]
+    corners = [
+        (x, y, x + size[0], y + size[1])
+        for y in (margin, height - margin - size[1])
+        for x in (width - margin - size[0], margin)
+    ]
+    return min(corners, key=lambda box: sum(overlap(box, face) for face in faces))
+
+
+def _place(region: np.ndarray, size: tuple[int, int], at: Arrangement, faces: Sequence[Box], lift: int = 0) -> Box:
+    left = (region.shape[1] - size[0]) // 2
+    foot = region.shape[0] - at.px(12) - lift - size[1]
+    places = [(left, y, left + size[0], y + size[1]) for y in (foot, at.px(12) + lift)]
+    return min(places, key=lambda box: sum(overlap(box, face) for face in faces))
