@@ -103,7 +103,7 @@ def save_checkpoint(
 def set_temperature(path: Path | str, temperature: float) -> None:
     """Write the temperature, fitted after the weights were saved, into a checkpoint's JSON."""
     description = Path(path).with_suffix(".json")
-    write_json(description, {**_read_description(description), "temperature": temperature})
+    write_json(description, {**description_in(description), "temperature": temperature})
 
 
 def copy_checkpoint(source: Path | str, target: Path | str) -> None:
@@ -156,7 +156,7 @@ def read_description(path: Path | str) -> dict[str, Any]:
     Raises:
         CheckpointError: a missing or foreign file, or another format version.
     """
-    return _read_description(checkpoint_path(path).with_suffix(".json"))
+    return description_in(checkpoint_path(path).with_suffix(".json"))
 
 
 def read_settings(path: Path | str) -> tuple[ModelConfig, WindowConfig]:
@@ -168,9 +168,8 @@ def read_settings(path: Path | str) -> tuple[ModelConfig, WindowConfig]:
         CheckpointError: as ``read_description``, or a setting that this version does not know.
     """
     description = checkpoint_path(path).with_suffix(".json")
-    meta = _read_description(description)
-    config = _settings(ModelConfig, meta["model"], description)
-    return replace(config, backbone_weights=None), _settings(WindowConfig, meta["window"], description)
+    config, window = described_settings(description_in(description), description)
+    return replace(config, backbone_weights=None), window
 
 
 def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
@@ -198,22 +197,15 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Loa
     """
     weights = checkpoint_path(path)
     description = weights.with_suffix(".json")
-    meta = _read_description(description)
+    meta = description_in(description)
     labels = tuple(meta["labels"])
-    config, window = (
-        _settings(ModelConfig, meta["model"], description),
-        _settings(WindowConfig, meta["window"], description),
-    )
+    config, window = described_settings(meta, description)
     # The backbone's weights are in the checkpoint; the file that they once came from need not be here.
     try:
         model = create_model(replace(config, backbone_weights=None), len(labels), window)
     except StgtError as error:
         raise CheckpointError(f"{description}: {error}") from error
-    if model.layout.fingerprint != meta["layout"]["fingerprint"]:
-        raise CheckpointError(
-            f"{weights} was trained on other nodes than the layout {model.layout.name} of this version has; "
-            f"use it with stgt {meta.get('stgt_version', 'of its time')}, or train anew"
-        )
+    layout = described_layout(meta, weights)
     state = _read_weights(weights, meta)
     try:
         model.load_state_dict(state)
@@ -221,7 +213,6 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Loa
         raise CheckpointError(
             f"the weights in {weights} do not fit the model that {description.name} describes"
         ) from error
-    layout = load_layout(config.layout)
     return LoadedModel(model.to(device).eval(), labels, layout, window, config, meta["temperature"], meta)
 
 
@@ -240,7 +231,36 @@ def require_labels(checkpoint: LoadedModel, labels: Sequence[str], dataset: str)
         )
 
 
-def _read_description(path: Path) -> dict[str, Any]:
+def described_settings(meta: dict[str, Any], path: Path) -> tuple[ModelConfig, WindowConfig]:
+    """The settings of the model and the windows in a description, which was read from ``path``.
+
+    Raises:
+        CheckpointError: a setting that this version does not know.
+    """
+    return _settings(ModelConfig, meta["model"], path), _settings(WindowConfig, meta["window"], path)
+
+
+def described_layout(meta: dict[str, Any], path: Path) -> NodeLayout:
+    """The nodes of a described model; ``path`` is its file.
+
+    Raises:
+        CheckpointError: they are not those that the layout of this name has in this version.
+    """
+    layout = load_layout(meta["layout"]["name"])
+    if layout.fingerprint != meta["layout"]["fingerprint"]:
+        raise CheckpointError(
+            f"{path} was trained on other nodes than the layout {layout.name} of this version has; "
+            f"use it with stgt {meta.get('stgt_version', 'of its time')}, or train anew"
+        )
+    return layout
+
+
+def description_in(path: Path) -> dict[str, Any]:
+    """The JSON that describes a model, checked.
+
+    Raises:
+        CheckpointError: it cannot be read, is of another format version, or lacks something.
+    """
     try:
         meta = read_json(path)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
