@@ -1,0 +1,191 @@
+"""Which engine runs a model.
+
+``auto`` measures: the first time that a model is loaded on a machine, both engines read one window on one thread, in turns, a
+few times. What was faster is kept in the cache folder, and so is the exported file, both under a digest of the weights.
+It takes onnxruntime only if it is installed, gives the same logits, and the graph is at hand: translating one takes ten
+seconds, which ``stgt export`` and ``engine="onnxruntime"`` spend, but no start of a program unasked.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from stgt import __version__
+from stgt.engines.engine import ENGINES, Engine, TorchEngine
+from stgt.engines.exported import ExportedModel, load_exported, save_exported
+from stgt.errors import CheckpointError, StgtError
+from stgt.files import read_json, write_json
+from stgt.models.registry import ExpressionModel
+
+if TYPE_CHECKING:
+    from stgt.engines.runtime import OnnxEngine
+    from stgt.models.checkpoint import LoadedModel
+
+#: Times that each engine reads a window when they are compared.
+ROUNDS = 12
+
+
+def engine_for(loaded: "LoadedModel | ExportedModel", device: torch.device, wanted: str = "auto") -> Engine:
+    """The engine that runs a model.
+
+    Args:
+        loaded: a checkpoint, or an exported model, which only onnxruntime runs.
+        device: any but the CPU is PyTorch's alone.
+        wanted: one of ``ENGINES``.
+
+    Raises:
+        StgtError: no such engine, or one that cannot run this model on this device.
+        MissingExtraError: the engine is not installed.
+    """
+    if wanted not in ENGINES:
+        raise StgtError(f"unknown engine {wanted!r}; the engines are {', '.join(ENGINES)}")
+    exported = isinstance(loaded, ExportedModel)
+    if exported and wanted == "torch":
+        raise StgtError(f"{loaded.path} is an exported model, which torch cannot run; give the checkpoint it is from")
+    if (exported or wanted == "onnxruntime") and device.type != "cpu":
+        raise StgtError(f"the engine onnxruntime runs on the CPU, not on {device}; give the device cpu")
+    if exported:
+        from stgt.engines.runtime import OnnxEngine
+
+        return OnnxEngine(loaded.path)
+    if wanted == "torch" or device.type != "cpu":
+        return TorchEngine(loaded.model, device)
+    torch_engine = TorchEngine(loaded.model, device)
+    if wanted == "auto" and not _worth_asking(loaded):
+        return torch_engine
+    if wanted == "onnxruntime":
+        return onnx_engine(loaded, engine_folder(), may_translate=True)
+    return faster(loaded, torch_engine, engine_folder())
+
+
+def engine_folder() -> Path:
+    """Where exported files and choices are kept: in ``$STGT_CACHE``, else in the user's cache folder."""
+    from stgt.data.prepare import cache_folder
+
+    return cache_folder() / "engines"
+
+
+def faster(loaded: "LoadedModel", torch_engine: TorchEngine, folder: Path) -> Engine:
+    """The faster engine for one window on one thread, as it is kept in ``folder``, else as measured now."""
+    record = folder / f"{model_key(loaded)}.choice.json"
+    here = environment()
+    known = _kept_choice(record, here)
+    if known == "torch":
+        return torch_engine
+    try:
+        other = onnx_engine(loaded, folder, may_translate=False)
+    except (StgtError, OSError):
+        return torch_engine
+    if known == other.name:
+        return other
+    from stgt.engines.parity import TOLERANCE, largest_difference, random_windows
+
+    config, window = loaded.model_config, loaded.window
+    chosen: Engine = torch_engine
+    seconds = {}
+    if largest_difference(torch_engine, other, config, window, batches=(1, 2)) <= TOLERANCE:
+        batch = random_windows(config, window, 1)
+        seconds = best_times({engine.name: engine for engine in (torch_engine, other)}, batch)
+        chosen = min((torch_engine, other), key=lambda engine: seconds[engine.name])
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs the measuring, each time
+        milliseconds = {name: round(1000 * value, 3) for name, value in seconds.items()}
+        write_json(record, {"engine": chosen.name, "milliseconds": milliseconds, "environment": here})
+    return chosen
+
+
+def onnx_engine(loaded: "LoadedModel", folder: Path, may_translate: bool) -> "OnnxEngine":
+    """ONNX Runtime on a checkpoint's model, whose exported file is kept in ``folder``.
+
+    Raises:
+        MissingExtraError: what it needs is not installed.
+        StgtError: the graph of this architecture is not at hand, and must not be made.
+        OSError: the folder cannot be written.
+    """
+    from stgt.engines.export import exported_bytes
+    from stgt.engines.runtime import OnnxEngine
+
+    path = folder / f"{model_key(loaded)}.onnx"
+    try:
+        return OnnxEngine(load_exported(path).path)
+    except CheckpointError:  # not there yet, or damaged: made anew
+        content, facts = exported_bytes(loaded, folder, may_translate)
+        save_exported(path, content, loaded.meta, facts)
+        return OnnxEngine(content)
+
+
+def model_key(loaded: "LoadedModel") -> str:
+    """A name for a model's weights and graph: not of the file they came from, since a loaded model may have changed."""
+    from stgt.engines.graph import graph_key
+
+    return f"{_digest(loaded.model)}-{graph_key(loaded.model_config, loaded.window)}"
+
+
+def best_times(engines: dict[str, Engine], batch: Any, rounds: int = ROUNDS) -> dict[str, float]:
+    """Seconds that each engine takes for a batch on one thread: the best of some turns."""
+    best = dict.fromkeys(engines, float("inf"))
+    with one_thread():
+        for _ in range(rounds):
+            for name, engine in engines.items():
+                started = time.perf_counter()
+                engine.logits(batch)
+                best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def environment() -> dict[str, str | int | None]:
+    """What a measurement holds for."""
+    import onnxruntime
+
+    return {
+        "machine": platform.node(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "stgt": __version__,
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _worth_asking(loaded: "LoadedModel") -> bool:
+    """Whether ``auto`` has anything to choose.
+
+    A model that reads frames stays with PyTorch, which can keep what its backbone said of a frame for the next window.
+    """
+    installed = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+    return installed and "frames" not in loaded.model.streams
+
+
+def _digest(model: ExpressionModel) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy())
+    return digest.hexdigest()[:16]
+
+
+def _kept_choice(record: Path, here: dict[str, Any]) -> str | None:
+    try:
+        kept = read_json(record)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return None
+    return kept.get("engine") if isinstance(kept, dict) and kept.get("environment") == here else None
