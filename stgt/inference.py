@@ -199,14 +199,19 @@ class ExpressionReader:
     """A trained model, ready to read videos.
 
     Args:
-        checkpoint: a ``.safetensors`` file with its ``.json`` beside it, or a model loaded already; ``pretrained`` is
-            the one that comes with stgt.
+        checkpoint: a ``.safetensors`` file with its ``.json`` beside it, an ``.onnx`` file that ``stgt export`` wrote,
+            or a model loaded already; ``pretrained`` is the one that comes with stgt.
         device: ``auto``, ``cpu``, ``cuda`` (or ``cuda:1``), ``mps``.
         min_confidence: from 0 to 1; what is said with a lower probability gets the label ``"uncertain"``.
+        engine: what runs the model: ``torch``, ``onnxruntime``, or ``auto`` for the faster, see ``stgt.engines.choice``.
+
+    Attributes:
+        engine: an ``Engine``.
+        model: the PyTorch model; None for an exported one.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged or of another format version.
-        StgtError: the device is not there, or a ``min_confidence`` that is no probability.
+        StgtError: the device is not there, a ``min_confidence`` that is no probability, or no such engine.
     """
 
     def __init__(
@@ -214,15 +219,23 @@ class ExpressionReader:
         checkpoint: "Path | str | LoadedModel" = "pretrained",
         device: str = "auto",
         min_confidence: float = 0.0,
+        engine: str = "auto",
     ) -> None:
         if not 0 <= min_confidence <= 1:
             raise StgtError(f"the least confidence is {min_confidence}; it is a probability, from 0 to 1")
         from stgt.data.clips import WindowReader
+        from stgt.engines.choice import engine_for
+        from stgt.engines.exported import ExportedModel, is_exported, load_exported
         from stgt.models.checkpoint import load_checkpoint
 
-        self.device = choose_device(device)
-        loaded = load_checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
-        self.model = loaded.model.to(self.device).eval()
+        loaded = checkpoint
+        if isinstance(checkpoint, str | Path):
+            loaded = load_exported(checkpoint) if is_exported(checkpoint) else load_checkpoint(checkpoint)
+        # What only runs on the CPU is not asked for a GPU by not naming a device.
+        on_cpu = device == "auto" and (engine == "onnxruntime" or isinstance(loaded, ExportedModel))
+        self.device = choose_device("cpu" if on_cpu else device)
+        self.engine = engine_for(loaded, self.device, engine)
+        self.model = None if isinstance(loaded, ExportedModel) else loaded.model
         self.temperature = loaded.temperature
         self.pooling = loaded.model_config.pooling
         self.min_confidence = min_confidence
@@ -324,6 +337,27 @@ class ExpressionReader:
             predictions += self.predict_prepared(windows, track.source)[0]
         return predictions
 
+    @property
+    def frame_encoder(self) -> "Callable[[np.ndarray], np.ndarray] | None":
+        """(N, 3, S, S) uint8 crops -> (N, D) float32, which a sample's ``frames`` may hold in place of the crops.
+
+        For whoever sees the same frame in many windows. None: the model reads no frames, or only as crops.
+        """
+        import torch
+
+        from stgt.models.registry import ExpressionModel
+
+        if not self.windows.stream_frames or self.engine.name != "torch":
+            return None
+        if type(self.model).encode_frames is ExpressionModel.encode_frames:
+            return None
+
+        def encode(crops: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return self.model.encode_frames(torch.from_numpy(crops).to(self.device)).cpu().numpy()
+
+        return encode
+
     def predict_prepared(
         self, windows: Sequence[PreparedWindow], source: str, attention: bool = False
     ) -> tuple[list[Prediction], np.ndarray | None]:
@@ -338,22 +372,17 @@ class ExpressionReader:
             The predictions; with ``attention`` also (B, V) float64, the share of each node in the frames that hold a
             face, which sums to one, or to zero without any.
         """
-        import torch
-
         from stgt.data.clips import collate
 
         batch = collate([window.sample for window in windows])
         shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
         nodes = None
-        with torch.inference_mode():
-            inputs = batch.to(self.device).inputs
-            if attention:
-                logits, looked = self.model.forward_with_attention(**inputs)
-                nodes = (looked.nodes.sum(dim=1) / inputs["mask"].sum(dim=1, keepdim=True).clamp(min=1)).double()
-                nodes = nodes.cpu().numpy()
-            else:
-                logits = self.model(**inputs)
-        probabilities = (logits.double() / self.temperature).softmax(dim=-1).cpu().numpy()
+        if attention:
+            logits, looked = self.engine.logits_with_attention(batch)
+            nodes = (looked.sum(dim=1) / batch.mask.sum(dim=1, keepdim=True).clamp(min=1)).double().numpy()
+        else:
+            logits = self.engine.logits(batch)
+        probabilities = (logits.double() / self.temperature).softmax(dim=-1).numpy()
         shares[[self._is_glimpse(window.track, window.start_s) for window in windows]] = 0.0
         probabilities[shares == 0] = np.nan
         predictions = []

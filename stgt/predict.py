@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.inference import ExpressionReader
 
-    reader = ExpressionReader(options.checkpoint, options.device, options.min_confidence)
+    reader = ExpressionReader(options.checkpoint, options.device, options.min_confidence, options.engine)
     windows: list[Prediction] = []
     read = 0
     try:
@@ -90,7 +90,7 @@ def parser():  # noqa: ANN201 - jsonargparse is imported late
         "--checkpoint",
         default="pretrained",
         metavar="FILE",
-        help="Trained model (.safetensors); pretrained: the one that comes with stgt.",
+        help="Trained model (.safetensors, or .onnx from stgt export); pretrained: the one that comes with stgt.",
     )
     options.add_argument("--out", metavar="DIR|FILE", help="Folder for all results, or the .csv or .json file.")
     options.add_argument("--format", choices=("csv", "json"), help="Of the table; none: as --out ends, else csv.")
@@ -113,6 +113,12 @@ def parser():  # noqa: ANN201 - jsonargparse is imported late
         "neutral for a person is estimated as the video runs.",
     )
     options.add_argument("--device", default="auto", help="Where the model runs: auto, cpu, cuda, mps.")
+    options.add_argument(
+        "--engine",
+        choices=("auto", "torch", "onnxruntime"),
+        default="auto",
+        help="What runs the model; auto: the faster on this machine.",
+    )
     return options
 
 

@@ -1,4 +1,7 @@
-"""Writes the graph that comes with the package: ``python -m stgt.engines.build_graphs``, after the models' code changed."""
+"""Writes the graph that comes with the package, anew after the models' code changed.
+
+``python -m stgt.engines.build_graphs``
+"""
 
 from pathlib import Path
 

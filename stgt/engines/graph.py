@@ -2,8 +2,8 @@
 
 The graph of a model is a matter of its architecture: translating it takes torch.onnx ten seconds, and gives the same
 for all weights. So it is kept without weights, and those of a model are poured into it, which takes milliseconds. The
-package brings the graph of its own weights, which is also that of every model fine-tuned from them; others are kept in the
-cache folder once they were made.
+package brings the graph of its own weights, which is also that of every model fine-tuned from them; others are kept in
+the cache folder once they were made.
 """
 
 import hashlib
@@ -161,7 +161,9 @@ class _WithAttention(nn.Module):
 
 def _state(model: ExpressionModel) -> dict[str, Tensor]:
     """Every parameter and buffer, those too that checkpoints do not hold, under its name in a graph."""
-    return {PREFIX + name: value for named in (model.named_parameters(), model.named_buffers()) for name, value in named}
+    return {
+        PREFIX + name: value for named in (model.named_parameters(), model.named_buffers()) for name, value in named
+    }
 
 
 def _take_out(proto: "onnx.ModelProto", names: Iterable[str]) -> "list[onnx.ValueInfoProto]":

@@ -1,5 +1,8 @@
 """A checkpoint's model as an ONNX file that says the same."""
 
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +16,31 @@ if TYPE_CHECKING:
     from stgt.models.checkpoint import LoadedModel
 
 
-def exported_bytes(loaded: "LoadedModel", cache: Path, may_translate: bool = True) -> tuple[bytes, dict[str, Any]]:
-    """An ONNX file of a model, held against PyTorch, and what is to be known of it.
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """A model as ONNX.
+
+    Attributes:
+        content: the file.
+        facts: what is to be known of it, for its JSON.
+        engine: that runs it.
+    """
+
+    content: bytes
+    facts: dict[str, Any]
+    engine: OnnxEngine
+
+
+def convert(
+    loaded: "LoadedModel", cache: Path, may_translate: bool = True, batches: Sequence[int] = BATCHES
+) -> Conversion:
+    """An ONNX file of a model, held against PyTorch.
 
     Args:
         loaded: on the CPU.
         cache: folder in which graphs are kept.
         may_translate: whether to make the graph, which takes ten seconds, if it is not kept.
+        batches: sizes of the random batches that are compared.
 
     Raises:
         StgtError: its graph is not kept and must not be made, or what it says differs from what PyTorch says.
@@ -29,7 +50,7 @@ def exported_bytes(loaded: "LoadedModel", cache: Path, may_translate: bool = Tru
     graph = kept_graph(config, window, cache)
     if graph is not None:
         try:
-            return _poured(graph, loaded)
+            return _poured(graph, loaded, batches)
         except (ValueError, StgtError):
             if not may_translate:
                 raise
@@ -37,19 +58,20 @@ def exported_bytes(loaded: "LoadedModel", cache: Path, may_translate: bool = Tru
     elif not may_translate:
         raise StgtError("the graph of this model is not at hand; stgt export makes it")
     graph = translate(config, window)
-    content, facts = _poured(graph, loaded)
-    keep_graph(graph, config, window, cache)
-    return content, facts
+    conversion = _poured(graph, loaded, batches)
+    with contextlib.suppress(OSError):  # it is only a cache
+        keep_graph(graph, config, window, cache)
+    return conversion
 
 
-def _poured(graph: bytes, loaded: "LoadedModel") -> tuple[bytes, dict[str, Any]]:
+def _poured(graph: bytes, loaded: "LoadedModel", batches: Sequence[int]) -> Conversion:
     content = pour(graph, loaded.model)
     engine = OnnxEngine(content)
-    difference = largest_difference(TorchEngine(loaded.model), engine, loaded.model_config, loaded.window)
+    difference = largest_difference(TorchEngine(loaded.model), engine, loaded.model_config, loaded.window, batches)
     if not difference <= TOLERANCE:
         raise StgtError(
-            f"the exported model differs from PyTorch's by {difference:.1e} in a logit (at most {TOLERANCE:.0e}), so it "
-            "was not kept; please report this together with the versions of torch and onnxruntime"
+            f"the exported model differs from PyTorch's by {difference:.1e} in a logit (at most {TOLERANCE:.0e}), so "
+            "it was not kept; please report this together with the versions of torch and onnxruntime"
         )
     facts = {
         "opset": OPSET,
@@ -57,6 +79,6 @@ def _poured(graph: bytes, loaded: "LoadedModel") -> tuple[bytes, dict[str, Any]]
         "inputs": engine.describe_inputs(),
         "outputs": list(OUTPUTS),
         "largest_difference": difference,
-        "batches": list(BATCHES),
+        "batches": list(batches),
     }
-    return content, facts
+    return Conversion(content, facts, engine)
