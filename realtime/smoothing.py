@@ -1,4 +1,4 @@
-"""Smoothing by time, so that it is the same at any rate of predictions."""
+"""Smoothing by time, so that it is the same at any rate of predictions; and labels that do not flicker."""
 
 import math
 
@@ -38,3 +38,43 @@ class ExponentialSmoother:
             value = self._value + share * (value - self._value)
         self._value, self._time_s = value, time_s
         return value
+
+
+class SteadyLabel:
+    """Which class is named, with hysteresis: another one must be clearly more probable before it takes over.
+
+    Args:
+        margin: by how much, as a probability; 0 switches hysteresis off.
+        min_confidence: below this probability nothing is named. It takes ``margin`` more, or half of what is left to
+            certainty if that is less, to name something again.
+
+    Raises:
+        StgtError: a margin that is no probability.
+    """
+
+    def __init__(self, margin: float, min_confidence: float = 0.0) -> None:
+        if not 0 <= margin < 1:
+            raise StgtError(f"the margin of hysteresis is {margin}; it must be 0 (off) or more, and below 1")
+        self._margin = margin
+        self._least = min_confidence
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past: the next label is the most probable one."""
+        self._named: int | None = None
+        self._uncertain = False
+
+    def update(self, probabilities: np.ndarray) -> int | None:
+        """The class that is named after (K,) probabilities; ``None``: none is probable enough."""
+        best = int(probabilities.argmax())
+        least = self._least
+        if self._uncertain:
+            least += min(self._margin, (1 - least) / 2)
+        self._uncertain = bool(probabilities[best] < least)
+        if self._uncertain:
+            self._named = None
+            return None
+        named = self._named
+        if named is None or probabilities[named] < max(probabilities[best] - self._margin, self._least):
+            self._named = best
+        return self._named
