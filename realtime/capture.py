@@ -1,91 +1,77 @@
-"""Where live frames come from, and how they are handed from one thread to the next without piling up."""
+"""Where live frames come from, and how they reach the thread that works on them."""
 
 import logging
 import re
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from stgt.errors import SourceError
-from stgt.faces.landmarker import quiet_stderr
-from stgt.faces.video import DEFAULT_FRAME_RATE, Camera, FrameSource, fit_into, open_source
+from stgt.faces.video import Camera, FrameSource, open_source
+
+from .cameras import open_camera
+from .handover import Handover
+from .pictures import Uniform
+from .pipe import PipeSource
+from .sources import LiveSource
+from .streams import is_address, open_stream
 
 logger = logging.getLogger("stgt")
 
-Item = TypeVar("Item")
+PIPE = "-"  #: the source that stands for raw frames on standard input
 
-_OPEN_TIMEOUT_MS = 10_000
-_WAIT_S = 0.2  # waiting in short turns, because Ctrl-C does not end a wait on every system
-_JOIN_S = 3.0  # a camera that hangs must not keep the program from ending
+_LEAST_STEP_S = 1e-3  # MediaPipe counts in milliseconds
 
 
-class Stream(FrameSource):
-    """A network stream (rtsp, http, …) that OpenCV opens; times are those of arrival, by this machine's clock.
+def open_live_source(
+    source: str | int | Path, frame_rate: float | None = None, size: tuple[int, int] | None = None
+) -> FrameSource:
+    """A camera by its index, a stream by its address, a video file, a folder of images, or ``-``: raw frames.
 
-    Raises:
-        SourceError: the address does not answer, or gives no pictures.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.name = re.sub(r"//[^/@]*@", "//", url)  # a camera's password stays out of tables and pictures
-        self.frame_count = None
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS)
-        with quiet_stderr():  # FFmpeg's own words; ours are below
-            self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
-            okay, bgr = self._capture.read()
-        cv2.utils.logging.setLogLevel(level)
-        if not okay:
-            self._capture.release()
-            raise SourceError(
-                f"{self.name} gives no pictures; is the address right, and does the camera or server run?"
-            )
-        self.image_size = (bgr.shape[1], bgr.shape[0])
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        # Streams that do not know their rate say 0, or that of their clock.
-        self.frame_rate = rate if 1 <= rate <= 240 else DEFAULT_FRAME_RATE
-
-    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
-        origin_s = None
-        while True:
-            okay, bgr = self._capture.read()
-            now_s = time.monotonic()
-            if not okay:
-                logger.warning("%s: the stream has ended", self.name)
-                return
-            origin_s = now_s if origin_s is None else origin_s
-            yield now_s - origin_s, fit_into(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), self.image_size)
-
-    def close(self) -> None:
-        """End the connection."""
-        self._capture.release()
-
-
-def open_live_source(source: str | int | Path, frame_rate: float | None = None) -> FrameSource:
-    """A camera by its index, a stream by its address, a video file or a folder of images.
+    Cameras and live streams are opened again when they are lost; a file, or a recording on a server, has an end.
 
     Args:
-        source: as for `stgt.faces.video.open_source`, or an address with ``://``.
-        frame_rate: Hz, of a folder of images, or to ask of a camera.
+        source: as for `stgt.faces.video.open_source`, or an address with ``://``, or ``-`` for `PipeSource`.
+        frame_rate: Hz, of raw frames, of a folder of images, or to ask of a camera.
+        size: ``(width, height)`` of raw frames, or to ask of a camera.
 
     Raises:
         SourceError: it cannot be opened.
     """
-    if isinstance(source, str) and "://" in source:
-        return Stream(source)
-    return open_source(source, frame_rate)
+    if frame_rate is not None and not 0 < frame_rate < float("inf"):
+        raise SourceError(f"the frame rate must be positive, not {frame_rate}")
+    if source == PIPE:
+        if size is None:
+            raise SourceError("raw frames (-) have no size of their own; name it, as in --size 640x480")
+        return PipeSource(size, frame_rate)
+    if isinstance(source, int) or (isinstance(source, str) and source.isdecimal() and not Path(source).exists()):
+        return open_camera(int(source), frame_rate, size)
+    opened = open_stream(source) if is_address(source) else open_source(source, frame_rate)
+    if size is not None:
+        opened.close()
+        raise SourceError(f"{opened.name} has a size of its own; --size is for cameras and raw frames (-)")
+    return opened
 
 
 def is_live(source: FrameSource) -> bool:
     """Whether frames come whether or not anyone takes them; a file waits."""
-    return isinstance(source, Camera | Stream)
+    return isinstance(source, Camera | LiveSource)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``(width, height)`` of a text as ``640x480``.
+
+    Raises:
+        SourceError: it is not such a text.
+    """
+    match = re.fullmatch(r"\s*([1-9]\d{0,4})\s*[xX×*]\s*([1-9]\d{0,4})\s*", text)
+    if match is None:
+        raise SourceError(f"{text!r} is not a size; write width x height in pixels, as in 640x480")
+    return int(match[1]), int(match[2])
 
 
 class CapturedFrame(NamedTuple):
@@ -100,6 +86,9 @@ class CapturedFrame(NamedTuple):
 class Capture:
     """Reads a source in a thread of its own. Iterating gives `CapturedFrame`.
 
+    All of them are RGB and of one size, whatever the source gives. Times of a live source always go on, by a
+    millisecond at least; those of a file may begin anew, when it is played again.
+
     Args:
         source: open; it stays open.
         newest_only: hand over the newest frame and pass over the others, or else every frame.
@@ -107,22 +96,34 @@ class Capture:
     """
 
     def __init__(self, source: FrameSource, *, newest_only: bool, in_real_time: bool = False) -> None:
+        self._source = source
         self._closed = threading.Event()
         self._arrives = newest_only or in_real_time
-        frames = iter(source)
-        paced = self._paced(frames) if in_real_time else frames
-        arriving = ((timestamp_s, rgb, time.monotonic()) for timestamp_s, rgb in paced)
+        frames = _uniform(iter(source), source)
+        if is_live(source):
+            frames = _onward(frames, source.name)
+        if in_real_time:
+            frames = self._paced(frames)
+        arriving = ((timestamp_s, rgb, time.monotonic()) for timestamp_s, rgb in frames)
         self._handover = Handover(arriving, capacity=1 if newest_only else 3, newest_only=newest_only)
 
     def __iter__(self) -> Iterator[CapturedFrame]:
         for timestamp_s, rgb, arrived_s in self._handover:
             # A file read as fast as possible waits for us, not we for it: its frames arrive when they are taken.
             now_s = arrived_s if self._arrives else time.monotonic()
-            yield CapturedFrame(timestamp_s, rgb, now_s, self._handover.dropped)
+            yield CapturedFrame(timestamp_s, rgb, now_s, self.dropped)
+
+    @property
+    def dropped(self) -> int:
+        """Frames passed over until now."""
+        before = self._source.dropped if isinstance(self._source, LiveSource) else 0
+        return before + self._handover.dropped
 
     def close(self) -> bool:
         """End the thread; whether it did end. If not, it still reads the source, which must then be left alone."""
         self._closed.set()
+        if isinstance(self._source, LiveSource):
+            self._source.interrupt()
         return self._handover.close()
 
     def _paced(self, frames: Iterator[tuple[float, np.ndarray]]) -> Iterator[tuple[float, np.ndarray]]:
@@ -137,75 +138,27 @@ class Capture:
             yield timestamp_s, rgb
 
 
-class Handover(Generic[Item]):
-    """Works through ``items`` in a thread and hands them to whoever iterates. What is raised there is raised here.
+def _uniform(frames: Iterator[tuple[float, np.ndarray]], source: FrameSource) -> Iterator[tuple[float, np.ndarray]]:
+    uniform = Uniform(source.name, source.image_size)
+    for timestamp_s, picture in frames:
+        rgb = uniform(picture)
+        if rgb is not None:
+            yield timestamp_s, rgb
 
-    Args:
-        items: taken one after the other, in the thread.
-        capacity: items that may wait.
-        newest_only: when that many wait, drop the oldest and count it, instead of pausing the thread.
-    """
 
-    def __init__(self, items: Iterable[Item], capacity: int, newest_only: bool = False) -> None:
-        self.dropped = 0
-        self._waiting: deque[Item] = deque()
-        self._capacity = capacity
-        self._newest_only = newest_only
-        self._changed = threading.Condition()
-        self._ended = self._closed = False
-        self._error: BaseException | None = None
-        # A daemon: a device driver that never returns must not outlive the program.
-        self._thread = threading.Thread(target=self._work, args=(iter(items),), daemon=True)
-        self._thread.start()
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            with self._changed:
-                while not (self._waiting or self._ended or self._closed):
-                    self._changed.wait(_WAIT_S)
-                if self._closed:
-                    return
-                if not self._waiting:
-                    if self._error is not None:
-                        raise self._error
-                    return
-                item = self._waiting.popleft()
-                self._changed.notify_all()
-            yield item
-
-    def close(self) -> bool:
-        """End the thread and whoever waits for it; what still waits is forgotten. Whether it did end in time."""
-        with self._changed:
-            self._closed = True
-            self._waiting.clear()
-            self._changed.notify_all()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_JOIN_S)
-        return not self._thread.is_alive()
-
-    def _work(self, items: Iterator[Item]) -> None:
-        try:
-            for item in items:
-                if not self._put(item):
-                    break
-        except BaseException as error:  # handed to the thread that waits for the items
-            self._error = error
-        finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
-
-    def _put(self, item: Item) -> bool:
-        """Whether anyone still wants items."""
-        with self._changed:
-            if self._newest_only:
-                while len(self._waiting) >= self._capacity:
-                    self._waiting.popleft()
-                    self.dropped += 1
-            else:
-                self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._capacity)
-            if self._closed:
-                return False
-            self._waiting.append(item)
-            self._changed.notify_all()
-            return True
+def _onward(frames: Iterator[tuple[float, np.ndarray]], name: str) -> Iterator[tuple[float, np.ndarray]]:
+    """Times that always grow: one that does not counts as a millisecond after the one before."""
+    last_s = -float("inf")
+    warned = False
+    for timestamp_s, rgb in frames:
+        if timestamp_s < last_s + _LEAST_STEP_S:
+            if timestamp_s <= last_s and not warned:
+                warned = True
+                logger.warning(
+                    "%s: a frame's time is not after that of the frame before it (%.3f s, then %.3f s); such frames "
+                    "count as a millisecond later",
+                    *(name, last_s, timestamp_s),
+                )
+            timestamp_s = last_s + _LEAST_STEP_S
+        last_s = timestamp_s
+        yield timestamp_s, rgb
