@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("stgt.evaluate", "score a trained model on a dataset"),
     "predict": ("stgt.predict", "read the expressions in videos: table, plot, annotated video"),
     "live": ("stgt.realtime.live", "watch a camera or a stream through a sliding window"),
+    "export": ("stgt.export", "write a trained model as ONNX, checked against PyTorch; int8 on request"),
     "pretrain": ("stgt.pretrain", "make the weights that come with stgt, from generated faces alone"),
     "bench": ("stgt.bench", "measure this machine: every figure a ratio within one run"),
 }

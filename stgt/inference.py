@@ -203,7 +203,7 @@ class ExpressionReader:
             or a model loaded already; ``pretrained`` is the one that comes with stgt.
         device: ``auto``, ``cpu``, ``cuda`` (or ``cuda:1``), ``mps``.
         min_confidence: from 0 to 1; what is said with a lower probability gets the label ``"uncertain"``.
-        engine: what runs the model: ``torch``, ``onnxruntime``, or ``auto`` for the faster, see ``stgt.engines.choice``.
+        engine: what runs the model: ``torch``, ``onnxruntime``, or ``auto`` for the faster of them.
 
     Attributes:
         engine: an ``Engine``.
