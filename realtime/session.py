@@ -1,113 +1,86 @@
 """LiveSession: from a camera, a stream or a file to expressions, frame by frame, with or without a screen."""
 
 import contextlib
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from stgt.errors import StgtError
-from stgt.faces.crops import crop_face, encode_crop
 from stgt.faces.landmarker import FaceLandmarker, Landmarks
-from stgt.faces.tracks import BLENDSHAPES, LANDMARKS
 from stgt.faces.video import FrameSource
-from stgt.graphs.geometry import aligned_nodes
-from stgt.graphs.neutral import NeutralEstimator, average_neutral
-from stgt.inference import Prediction, top_label
 
-from .capture import Capture, CapturedFrame, Handover, is_live, open_live_source
-from .smoothing import ExponentialSmoother
-from .window import SlidingWindow
+from .capture import Capture, CapturedFrame, is_live, open_live_source
+from .frames import LiveFrame
+from .handover import Handover
+from .people import People, Sighting
+from .reading import FaceReading
+from .schedule import DropWarning, RateMeter, Schedule
+from .window import SlidingWindow, prepare_faces
 
 if TYPE_CHECKING:
     from stgt.inference import ExpressionReader
 
-#: Seconds over which the frame rate is measured.
-_RATE_SPAN_S = 2.0
+#: Frames with landmarks that may wait for the model; of a live source all but the newest only go into the windows.
+_WAITING = 8
 
-
-class LiveState(str, Enum):
-    """What the probabilities of a frame mean."""
-
-    READING = "reading"
-    """They speak of the face that is seen."""
-    WARMING_UP = "warming up"
-    """A face is seen, but not yet for long enough; they are NaN."""
-    NO_FACE = "no face"
-    """No face is seen; they are NaN."""
-
-
-@dataclass(frozen=True, eq=False)
-class LiveFrame:
-    """One frame, and what is known when it has been analysed.
-
-    Attributes:
-        timestamp_s: time of the frame on the source's clock.
-        rgb: ``(H, W, 3)`` uint8, exactly the picture in which the landmarks were found.
-        landmarks: of this frame; ``None`` without a face.
-        state: what the probabilities mean.
-        labels: the K label names.
-        probabilities: (K,) smoothed, as of the last prediction; NaN unless the state is ``READING``.
-        prediction: the last one that was made, unsmoothed; its window ends at or before this frame.
-        is_new: whether that prediction was made at this frame.
-        frame_rate: analysed frames per second of late, Hz.
-        latency_s: from the arrival of the frame until now.
-        dropped: frames passed over until now, because newer ones were there already.
-    """
-
-    timestamp_s: float
-    rgb: np.ndarray
-    landmarks: Landmarks | None
-    state: LiveState
-    labels: tuple[str, ...]
-    probabilities: np.ndarray
-    prediction: Prediction
-    is_new: bool
-    frame_rate: float
-    latency_s: float
-    dropped: int
-
-    @property
-    def label(self) -> str:
-        """The label with the highest smoothed probability, ``"uncertain"`` if it is too low, or ``"none"``."""
-        return top_label(self.labels, self.probabilities, self.prediction.min_confidence)
-
-    @property
-    def confidence(self) -> float:
-        """The highest smoothed probability; NaN without one."""
-        return float(self.probabilities.max())
+#: Times of past frames that are kept for whoever comes into sight.
+_MOST_TIMES = 1024
 
 
 class _Tracked(NamedTuple):
+    """A frame whose faces were found."""
+
     frame: CapturedFrame
-    landmarks: Landmarks | None
-    crop: bytes
+    number: int
+    found: list[Landmarks]
+    waited_s: float
+    landmarks_s: float
+
+
+class _Request(NamedTuple):
+    """A neutral face to be collected."""
+
+    face: int | None
+    seconds: float
 
 
 class LiveSession:
     """Iterate over it to get a `LiveFrame` for every frame that is analysed; use it as a context manager to close it.
 
     Three threads work at once: one reads the source, one finds the landmarks (MediaPipe works outside of Python's
-    lock), and the one that iterates keeps the window and runs the model. A camera or stream always gives its newest
-    frame; a file gives all of them.
+    lock), and the one that iterates keeps the windows and runs the model. A camera or stream always gives its newest
+    frame; a file gives all of them. Where the model is slower than a camera, the frames it has no time for still go
+    into the windows, but are not given to anyone, and count as dropped.
+
+    With one face (the default) a `LiveFrame` holds at most one person, and another one who sits down gets a new number,
+    a new window and a new neutral face.
 
     Args:
         reader: the model.
         source: what `open_live_source` takes, or an open source (which then stays open).
+        faces: people that are followed at once.
         every_s: seconds of the source's clock between two predictions.
         every_frames: predict at every so many frames instead.
         smoothing_s: time constant of the smoothed probabilities, seconds; 0 for none.
-        least_valid_share: share of a window that must hold a face before it is said to be read.
+        hysteresis: by how much more probable another label must be to take over, as a probability; 0 for none.
+        least_valid_share: share of a window that must show a face before it is said to be read.
         in_real_time: let a file run at its own speed, not as fast as it can be analysed.
         newest_only: pass over frames when newer ones are there; by default for cameras and streams only.
         frame_rate: Hz, of a folder of images, or to ask of a camera.
         landmarker: one to use, which then stays open; it is reset first. By default one is made.
+        attention: say for each prediction where the model looked.
+
+    Attributes:
+        reader: the model.
+        source: the open source.
+        faces: as given.
 
     Raises:
         SourceError: the source cannot be opened.
@@ -119,26 +92,40 @@ class LiveSession:
         reader: "ExpressionReader",
         source: FrameSource | str | int | Path,
         *,
+        faces: int = 1,
         every_s: float = 0.2,
         every_frames: int | None = None,
         smoothing_s: float = 0.5,
+        hysteresis: float = 0.1,
         least_valid_share: float = 0.5,
         in_real_time: bool = False,
         newest_only: bool | None = None,
         frame_rate: float | None = None,
         landmarker: FaceLandmarker | None = None,
+        attention: bool = False,
     ) -> None:
         if not every_s >= 0:
             raise StgtError(f"the time between predictions is {every_s} s; it must be 0 (every frame) or more")
         if every_frames is not None and every_frames < 1:
             raise StgtError(f"every_frames is {every_frames}; it must be 1 (every frame) or more")
+        if faces < 1:
+            raise StgtError(f"faces is {faces}; it must be 1 or more")
+        if landmarker is not None and landmarker.faces < faces:
+            raise StgtError(f"the landmarker finds {landmarker.faces} faces at most, but {faces} are to be followed")
         self.reader = reader
+        self.faces = faces
         self.every_s = every_s
         self.every_frames = every_frames
-        self.least_valid_share = least_valid_share
         self.in_real_time = in_real_time
-        self._smoother = ExponentialSmoother(smoothing_s)
-        self._needs_crops = reader.windows.needs_crops
+        self._reading_settings = (smoothing_s, hysteresis, least_valid_share)
+        FaceReading(0, reader, *self._reading_settings)  # complains about them before anything is opened
+        self._attention = attention
+        self._encode_frames = reader.frame_encoder
+        self._free_windows: list[SlidingWindow] = []
+        self._requests: SimpleQueue[_Request] = SimpleQueue()
+        self._going_on = threading.Event()
+        self._going_on.set()
+        self._closed = threading.Event()
         self._capture: Capture | None = None
         self._tracking: Handover[_Tracked] | None = None
         self._source_is_free = True
@@ -148,24 +135,71 @@ class LiveSession:
                 stack.callback(self._close_source)
             self.source = source
             self.newest_only = is_live(source) if newest_only is None else newest_only
-            self._landmarker = stack.enter_context(FaceLandmarker()) if landmarker is None else landmarker
-            self.window = SlidingWindow(reader.window, source.image_size, source.name, with_crops=self._needs_crops)
+            self._landmarker = stack.enter_context(FaceLandmarker(faces=faces)) if landmarker is None else landmarker
+            self._begin()
             self._warm_up()
             self._resources = stack.pop_all()
 
     def __iter__(self) -> Iterator[LiveFrame]:
         """From the source's first frame (or the camera's next) to its end. It ends early when the session is closed."""
         self._stop_threads()
-        self.window.clear()
-        self._forget()
-        self._smoother.reset()
+        self._begin()
         self._landmarker.reset()
+        self._closed.clear()
         self._capture = Capture(self.source, newest_only=self.newest_only, in_real_time=self.in_real_time)
-        self._tracking = Handover(self._tracked(self._capture), capacity=1)
+        tracked = self._tracked(self._capture)
+        if self.newest_only:
+            self._tracking = Handover(tracked, capacity=_WAITING, newest_only=True)
+        else:
+            self._tracking = Handover(tracked, capacity=1)
         try:
             yield from self._frames(self._tracking)
         finally:
             self._stop_threads()
+
+    def run(self, callback: Callable[[LiveFrame], object]) -> None:
+        """Call ``callback`` with every frame until it returns False, the source ends, or the session is closed."""
+        for frame in self:
+            if callback(frame) is False:
+                break
+
+    def calibrate_neutral(self, face: int | None = None, seconds: float = 1.5) -> None:
+        """Take the mean face of the next seconds for the person's neutral face, from then on and until asked again.
+
+        It begins with the next frame that shows the face. Any thread may call this.
+
+        Args:
+            face: number of the person; by default everyone who is in sight then, or whoever comes first.
+            seconds: of the source's clock.
+
+        Raises:
+            StgtError: seconds that are not positive.
+        """
+        if not 0 < seconds < float("inf"):
+            raise StgtError(f"a neutral face is collected for {seconds} s; it must be more than 0")
+        self._requests.put(_Request(face, seconds))
+
+    @property
+    def is_calibrating(self) -> bool:
+        """Whether a neutral face was asked for and is not there yet."""
+        return (
+            bool(self._asked)
+            or not self._requests.empty()
+            or any(r.is_calibrating for r in self._readings.copy().values())
+        )
+
+    def pause(self) -> None:
+        """Analyse nothing until `resume`. What a camera gives meanwhile is passed over; a file waits."""
+        self._going_on.clear()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._going_on.set()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether `pause` was called, and `resume` not yet."""
+        return not self._going_on.is_set()
 
     def close(self) -> None:
         """End the threads and give back the source and the landmarker. Nothing can be iterated afterwards."""
@@ -180,85 +214,149 @@ class LiveSession:
     ) -> None:
         self.close()
 
+    def _begin(self) -> None:
+        """Know nobody, as before the first frame."""
+        self._people = People(self.faces, smooth=self._landmarker.faces > 1)
+        self._readings: dict[int, FaceReading] = {}
+        self._asked: list[_Request] = []
+        self._times: deque[float] = deque(maxlen=_MOST_TIMES)
+        self._passed_over = self._newest = 0
+
     def _frames(self, tracked: Handover[_Tracked]) -> Iterator[LiveFrame]:
-        state = LiveState.NO_FACE
-        prediction: Prediction | None = None
-        unknown = np.full(len(self.reader.labels), np.nan)
-        probabilities = unknown
-        schedule = _Schedule(self.every_s, self.every_frames)
-        rate = _RateMeter()
-        for frame, landmarks, crop in tracked:
-            self.window.push(frame.timestamp_s, landmarks, crop)
-            self._know(frame.timestamp_s, landmarks)
-            lost = self.window.face_lost
-            returned = state is LiveState.NO_FACE and not lost  # whoever comes into view is not kept waiting
-            is_new = schedule.is_due(frame.timestamp_s) or returned or prediction is None
-            if is_new:
-                prediction = self._predict()
-            if lost:
-                state = LiveState.NO_FACE
-            elif is_new:
-                enough = prediction.valid_share >= self.least_valid_share
-                state = LiveState.READING if enough else LiveState.WARMING_UP
-            if state is not LiveState.READING:
-                self._smoother.reset()
-                probabilities = unknown
-            elif is_new:
-                probabilities = self._smoother.update(frame.timestamp_s, prediction.probabilities)
+        schedule = Schedule(self.every_s, self.every_frames)
+        rate, warning = RateMeter(), DropWarning()
+        index = 0
+        for item in tracked:
+            frame = item.frame
+            began_s = time.monotonic()
+            self._take_in(frame.timestamp_s, item.found, frame.rgb)
+            if self.newest_only and item.number < self._newest:
+                self._passed_over += 1  # a newer one is there already
+                continue
+            in_sight = [reading for _, reading in sorted(self._readings.items()) if reading.in_sight]
+            due = schedule.is_due(frame.timestamp_s)
+            asked = [reading for reading in in_sight if due or reading.is_waiting]
+            windows_s = time.monotonic()
+            if asked:
+                self._predict(asked)
+            faces = tuple(reading.live_face(is_new=reading in asked) for reading in in_sight)
             now_s = time.monotonic()
+            stages = {
+                "capture": item.waited_s,
+                "landmarks": item.landmarks_s,
+                "window": windows_s - began_s,
+                "model": now_s - windows_s if asked else 0.0,
+            }
+            dropped = frame.dropped + tracked.dropped + self._passed_over
+            warning.count(dropped, stages, self.source.name)
             yield LiveFrame(
                 timestamp_s=frame.timestamp_s,
+                wall_s=time.time() - (now_s - frame.arrived_s),
+                index=index,
                 rgb=frame.rgb,
-                landmarks=landmarks,
-                state=state,
+                faces=faces,
                 labels=self.reader.labels,
-                probabilities=probabilities,
-                prediction=prediction,
-                is_new=is_new,
                 frame_rate=rate.tick(now_s),
                 latency_s=now_s - frame.arrived_s,
-                dropped=frame.dropped,
+                dropped=dropped,
+                stages=stages,
             )
+            index += 1
 
     def _tracked(self, frames: Capture) -> Iterator[_Tracked]:
-        """Find the face in each frame; runs in a thread of its own."""
+        """Find the faces in each frame; runs in a thread of its own."""
+        number = 0
         for frame in frames:
-            landmarks = self._landmarker.detect(frame.timestamp_s, frame.rgb)
-            seen = landmarks is not None and self._needs_crops
-            crop = encode_crop(crop_face(frame.rgb, landmarks.points)) if seen else b""
-            yield _Tracked(frame, landmarks, crop)
+            if not self._going_on.is_set():
+                if self.newest_only:
+                    continue
+                while not (self._going_on.wait(0.1) or self._closed.is_set()):
+                    pass
+                frame = frame._replace(arrived_s=time.monotonic())
+            began_s = time.monotonic()
+            found = self._landmarker.detect_all(frame.timestamp_s, frame.rgb)
+            number += 1
+            self._newest = number
+            yield _Tracked(frame, number, found, began_s - frame.arrived_s, time.monotonic() - began_s)
+
+    def _take_in(self, timestamp_s: float, found: list[Landmarks], rgb: np.ndarray) -> None:
+        """Put a frame into everybody's window."""
+        if self._times and timestamp_s < self._times[-1]:
+            self._begin_anew()
+        sightings = {sighting.person: sighting for sighting in self._people.update(timestamp_s, found, rgb)}
+        self._forget()
+        prepared = prepare_faces(self.reader.windows, [sighting.landmarks for sighting in sightings.values()], rgb)
+        faces = dict(zip(sightings, prepared, strict=True))
+        for number in sightings:
+            self._enter(number)
+        self._calibrate(sightings)
+        for number, reading in self._readings.items():
+            if reading.window is None:
+                continue
+            reading.see(timestamp_s, sightings.get(number), faces.get(number))
+            if reading.window.is_over:
+                self._give_back(reading.leave())
+        self._times.append(timestamp_s)
+        horizon_s = timestamp_s - self.reader.window.duration_s - 1.0
+        while self._times[0] < horizon_s:
+            self._times.popleft()
+
+    def _enter(self, number: int) -> None:
+        """Make sure that a person has a window."""
+        reading = self._readings.get(number)
+        if reading is None:
+            reading = self._readings[number] = FaceReading(number, self.reader, *self._reading_settings)
+        if reading.window is None:
+            window = self._free_windows.pop() if self._free_windows else SlidingWindow(self.reader.windows)
+            reading.enter(window, self._times)
+
+    def _give_back(self, window: SlidingWindow | None) -> None:
+        if window is not None:
+            self._free_windows.append(window)
 
     def _forget(self) -> None:
-        """Know nothing of the person's neutral face."""
-        self._estimator = NeutralEstimator(self.reader.layout)
-        self._neutral = average_neutral(self.reader.layout)
-        self._known_s = -np.inf
+        """Drop those who would not be known again."""
+        for number in self._readings.keys() - self._people.known:
+            self._give_back(self._readings.pop(number).leave())
 
-    def _know(self, timestamp_s: float, landmarks: Landmarks | None) -> None:
-        """Take a frame into the estimate of the person's neutral face."""
-        if timestamp_s < self._known_s:  # another recording, as for the window
-            self._forget()
-        valid = np.array([landmarks is not None])
-        points = np.zeros((1, LANDMARKS, 3)) if landmarks is None else landmarks.points[None]
-        actions = np.zeros((1, BLENDSHAPES)) if landmarks is None else landmarks.blendshapes[None]
-        nodes = aligned_nodes(points, valid, self.reader.layout)
-        self._neutral = self._estimator.update(nodes, actions, np.array([timestamp_s]), valid)
-        self._known_s = timestamp_s
+    def _begin_anew(self) -> None:
+        """Another recording has begun."""
+        self._times.clear()
+        for reading in self._readings.values():
+            self._give_back(reading.begin_anew())
 
-    def _predict(self) -> Prediction:
-        track, crops = self.window.track(), self.window.crops()
+    def _calibrate(self, sightings: dict[int, Sighting]) -> None:
+        """Pass on what was asked for, once the person is in sight."""
+        with contextlib.suppress(Empty):
+            while True:
+                self._asked.append(self._requests.get_nowait())
+        for request in self._asked.copy():
+            numbers = list(sightings) if request.face is None else [request.face]
+            numbers = [number for number in numbers if number in self._readings]
+            for number in numbers:
+                self._readings[number].calibrate(request.seconds)
+            if numbers or request.face is not None:
+                self._asked.remove(request)
+
+    def _predict(self, readings: list[FaceReading]) -> None:
+        """Ask the model about several people at once."""
+        windows = [reading.prepared(self._encode_frames) for reading in readings]
         with one_torch_thread():
-            return self.reader.predict_windows(track, crops, [self.window.start_s], self._neutral)[0]
+            predictions, nodes = self.reader.predict_prepared(windows, self.source.name, self._attention)
+        for row, (reading, prediction) in enumerate(zip(readings, predictions, strict=True)):
+            reading.say(prediction, None if nodes is None else nodes[row].astype(np.float32))
 
     def _warm_up(self) -> None:
-        """Let both networks run once: their first time is slow, and MediaPipe's is noisy."""
-        self._forget()
+        """Let all run once: the first time is slow, and MediaPipe's is noisy."""
         self._landmarker.detect(0.0, np.zeros((64, 64, 3), np.uint8))
-        self.window.push(0.0, None)
-        self._predict()
-        self.window.clear()
+        reading = FaceReading(0, self.reader, *self._reading_settings)
+        reading.enter(SlidingWindow(self.reader.windows), [0.0])
+        reading.see(0.1, None, None)
+        self._predict([reading])
+        self._give_back(reading.leave())
 
     def _stop_threads(self) -> None:
+        self._closed.set()
         if self._capture is not None:
             self._source_is_free = self._capture.close()
         if self._tracking is not None:
@@ -285,44 +383,3 @@ def one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-class _Schedule:
-    """When the next prediction is due: on a grid of times, so that an irregular frame rate does not make it drift."""
-
-    def __init__(self, every_s: float, every_frames: int | None) -> None:
-        self._every_s = every_s
-        self._every_frames = every_frames
-        self._frames = 0
-        self._next_s: float | None = None
-        self._last_s = -np.inf
-
-    def is_due(self, timestamp_s: float) -> bool:
-        """Whether a prediction is due at the next frame, which has this time."""
-        if self._every_frames is not None:
-            self._frames += 1
-            return (self._frames - 1) % self._every_frames == 0
-        begins_anew = self._next_s is None or timestamp_s < self._last_s
-        self._last_s = timestamp_s
-        slack_s = 1e-6  # times are sums of float steps
-        if not begins_anew and timestamp_s < self._next_s - slack_s:
-            return False
-        # After a gap the grid starts again, instead of many predictions in a row.
-        late = begins_anew or timestamp_s > self._next_s + self._every_s
-        self._next_s = (timestamp_s if late else self._next_s) + self._every_s
-        return True
-
-
-class _RateMeter:
-    """Frames per second over the last seconds."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=1024)
-
-    def tick(self, now_s: float) -> float:
-        """Count a frame; the rate with it, 0 at the first."""
-        self._times.append(now_s)
-        while now_s - self._times[0] > _RATE_SPAN_S:
-            self._times.popleft()
-        elapsed_s = now_s - self._times[0]
-        return (len(self._times) - 1) / elapsed_s if elapsed_s > 0 else 0.0

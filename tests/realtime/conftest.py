@@ -52,9 +52,11 @@ def checkpoints(tmp_path_factory):
     """Path of an untrained checkpoint by its streams; a steep classifier tells windows apart."""
     folder = tmp_path_factory.mktemp("checkpoints")
     paths = {}
-    for streams in ("geometry", "geometry,actions", "geometry,patches"):
+    for streams in ("geometry", "geometry,actions", "geometry,patches", "geometry,frames"):
         torch.manual_seed(0)
-        config = ModelConfig(layout="landmarks68", streams=streams, width=16, blocks=2)
+        config = ModelConfig(
+            layout="landmarks68", streams=streams, width=16, blocks=2, backbone="mobilenetv3_small_050"
+        )
         model = create_model(config, len(LABELS), WINDOW)
         with torch.no_grad():
             model.head.weight *= 20
@@ -81,6 +83,11 @@ def action_reader(checkpoints) -> ExpressionReader:
 @pytest.fixture(scope="session")
 def pixel_reader(checkpoints) -> ExpressionReader:
     return ExpressionReader(checkpoints["geometry,patches"], device="cpu")
+
+
+@pytest.fixture(scope="session")
+def frames_reader(checkpoints) -> ExpressionReader:
+    return ExpressionReader(checkpoints["geometry,frames"], device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,17 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from stgt.realtime.window import SlidingWindow
+from stgt.realtime.window import PreparedFace, SlidingWindow, decode_crops
 
-from stgt.config import WindowConfig
+from stgt.config import ModelConfig, WindowConfig
+from stgt.data.clips import WindowReader
 from stgt.faces.crops import CROP_SIZE, CropSequence, encode_crop
 from stgt.faces.landmarker import Landmarks
 from stgt.faces.tracks import LandmarkTrack
 from stgt.graphs.alignment import load_reference_face
+from stgt.graphs.geometry import aligned_nodes
+from stgt.graphs.neutral import average_neutral
+from stgt.inference import PreparedWindow
 
 IMAGE_SIZE = (640, 480)
 
@@ -64,44 +68,82 @@ def offline(frames) -> tuple[LandmarkTrack, CropSequence]:
     return track, CropSequence.from_jpegs([crop_at(time_s) if seen else b"" for time_s, seen in frames])
 
 
-def feed(window: SlidingWindow, time_s: float, seen: bool) -> None:
-    window.push(time_s, face_at(time_s) if seen else None, crop_at(time_s) if seen else b"")
+def prepared_at(reader: WindowReader, time_s: float) -> PreparedFace:
+    """The face of a moment as `prepare_faces` makes it, with the made crop in place of a frame's."""
+    face = face_at(time_s)
+    jpeg, patches = b"", None
+    if reader.needs_crops:
+        jpeg = crop_at(time_s)
+    if reader.patch_size:
+        patches = reader.patches(decode_crops([jpeg]), face.points[None])[0]
+    nodes = aligned_nodes(face.points[None], np.ones(1, bool), reader.layout)[0]
+    return PreparedFace(nodes, face.blendshapes, jpeg, patches)
+
+
+def windows(config: WindowConfig, streams: str = "geometry") -> WindowReader:
+    return WindowReader(ModelConfig(streams=streams), config)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("model", ["reader", "action_reader", "pixel_reader"])
+@pytest.mark.parametrize("model", ["reader", "action_reader", "pixel_reader", "frames_reader"])
 def test_a_live_window_gives_the_probabilities_of_the_recording(kind, model, request):
     reader = request.getfixturevalue(model)
     frames = recording(kind)
     track, crops = offline(frames)
-    window = SlidingWindow(reader.window, IMAGE_SIZE, with_crops=model == "pixel_reader")
+    window = SlidingWindow(reader.windows)
     starts, live = [], []
     for index, (time_s, seen) in enumerate(frames):
-        feed(window, time_s, seen)
+        window.push(time_s, prepared_at(reader.windows, time_s) if seen else None)
         # Not in the middle of frames with one time: a recording knows them all, a camera only the first of them.
         complete = index + 1 == len(frames) or frames[index + 1][0] > time_s
         if complete and index % max(1, len(frames) // 12) == 0 and window.start_s > frames[0][0] - 0.3:
             starts.append(window.start_s)
             # Who it is shows over longer than a window: a session keeps what is known of the neutral face.
             neutral = reader.windows.neutral(reader.windows.align(track), time_s)
-            live += reader.predict_windows(window.track(), window.crops(), [window.start_s], neutral)
+            sample = window.sample(neutral, reader.frame_encoder)
+            now = PreparedWindow(sample, window.track(), window.start_s)
+            live += reader.predict_prepared([now], "made")[0]
     recorded = reader.predict_windows(track, crops, starts)
     assert len(live) >= 5
     for now, later in zip(live, recorded, strict=True):
         assert now.valid_share == later.valid_share
+        assert now.end_s == pytest.approx(later.end_s)
         np.testing.assert_allclose(now.probabilities, later.probabilities, atol=1e-5, rtol=0)
     spread = np.ptp([p.probabilities for p in recorded if p.valid_share > 0], axis=0)
     assert spread.max() > 0.01, "windows that all look alike would show nothing"
 
 
-def test_memory_is_constant_for_ever():
-    window = SlidingWindow(WindowConfig(), IMAGE_SIZE, with_crops=True)
-    face, crop = face_at(0.0), crop_at(0.0)
+def test_a_frame_is_read_by_the_backbone_only_once(frames_reader):
+    read = []
+
+    def encode(crops):
+        read.append(len(crops))
+        return frames_reader.frame_encoder(crops)
+
+    window = SlidingWindow(frames_reader.windows)
+    neutral = average_neutral(frames_reader.layout)
+    faces = 0
+    for index in range(40):
+        window.push(index / 16, prepared_at(frames_reader.windows, index / 16) if index % 7 else None)
+        faces += index % 7 > 0
+        window.sample(neutral, encode)
+    first, *others = read
+    assert first == 1, "only to learn how much the backbone says"
+    assert sum(others) <= faces
+    window.sample(neutral, encode)
+    assert len(read) == len(others) + 1, "the same window again needs nothing"
+
+
+@pytest.mark.parametrize("streams", ["geometry", "geometry,patches"])
+def test_memory_is_constant_for_ever(streams):
+    reader = windows(WindowConfig(), streams)
+    window = SlidingWindow(reader)
+    face = prepared_at(reader, 0.0)
     held = []
     tracemalloc.start()
-    for index in range(6000):  # at 1000 Hz, far above what is kept
-        window.push(index / 1000, face, bytes(crop))
-        if index in (2999, 5999):
+    for index in range(20_000):  # at 1000 Hz, far above what is kept
+        window.push(index / 1000, face)
+        if index in (9_999, 19_999):
             held.append(tracemalloc.get_traced_memory()[0])
             assert len(window) <= window.capacity
     tracemalloc.stop()
@@ -109,38 +151,48 @@ def test_memory_is_constant_for_ever():
     track = window.track()
     assert track.times[0] - window.start_s < 0.01, "the window still reaches back all the way"
     assert window.end_s - track.times[-1] < 0.01
-    assert 120 <= track.frame_rate <= 240
+    assert 120 <= (len(track) - 1) / (track.times[-1] - track.times[0]) <= 240
 
 
 def test_what_a_window_has_left_behind_is_forgotten():
-    window = SlidingWindow(WindowConfig(frames=11, frame_rate=10.0), IMAGE_SIZE, "camera")
-    for index in range(100):
-        window.push(index / 10, face_at(index / 10))
-    track = window.track()
-    np.testing.assert_allclose(track.times, np.arange(89, 100) / 10)
-    assert track.source == "camera"
-    assert track.image_size == IMAGE_SIZE
-    track.points[:] = 0
-    assert window.track().points.any(), "a track is a copy: the next frame must not change it"
+    reader = windows(WindowConfig(frames=11, frame_rate=10.0))
+    window = SlidingWindow(reader)
+    for index in range(4000):  # more than the buffer is long
+        window.push(index / 10, prepared_at(reader, index / 10) if index > 3900 else None)
+        np.testing.assert_allclose(window.track().times, np.arange(max(index - 10, 0), index + 1) / 10)
+    np.testing.assert_array_equal(window.track().points[-1], prepared_at(reader, 399.9).nodes)
+
+
+def test_frames_are_cut_without_being_copied():
+    reader = windows(WindowConfig())
+    window = SlidingWindow(reader)
+    for index in range(60):
+        window.push(index / 30, prepared_at(reader, index / 30))
+    assert not window.track().points.flags.owndata
 
 
 def test_a_clock_that_runs_backwards_begins_another_recording():
-    window = SlidingWindow(WindowConfig(), IMAGE_SIZE)
+    reader = windows(WindowConfig())
+    window = SlidingWindow(reader)
     for time_s in (5.0, 5.1, 5.2, 0.0, 0.1):
-        window.push(time_s, face_at(time_s))
+        window.push(time_s, prepared_at(reader, time_s))
     assert window.track().times.tolist() == [0.0, 0.1]
 
 
 @pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
 def test_a_time_must_be_a_number(time_s):
     with pytest.raises(ValueError, match="finite"):
-        SlidingWindow(WindowConfig(), IMAGE_SIZE).push(time_s, None)
+        SlidingWindow(windows(WindowConfig())).push(time_s, None)
 
 
-def test_a_face_is_lost_after_the_gap_that_a_window_tolerates():
-    window = SlidingWindow(WindowConfig(max_gap_s=0.15), IMAGE_SIZE)
-    lost = []
-    for time_s, seen in ((0.0, False), (0.1, True), (0.2, False), (0.25, False), (0.3, False), (0.4, True)):
-        window.push(time_s, face_at(time_s) if seen else None)
+def test_a_face_is_lost_after_the_gap_that_a_window_tolerates_and_over_after_the_window():
+    reader = windows(WindowConfig(frames=4, frame_rate=10.0, max_gap_s=0.15))
+    window = SlidingWindow(reader)
+    lost, over = [], []
+    times = ((0.0, False), (0.1, True), (0.2, False), (0.25, False), (0.3, False), (0.4, False), (0.45, False))
+    for time_s, seen in times:
+        window.push(time_s, prepared_at(reader, time_s) if seen else None)
         lost.append(window.face_lost)
-    assert lost == [True, False, False, False, True, False]
+        over.append(window.is_over)
+    assert lost == [True, False, False, False, True, True, True]
+    assert over == [True, False, False, False, False, False, True]
