@@ -21,6 +21,7 @@ DEVICES = Path("/dev")
 
 _MOST_CAMERAS = 10  # indices that are tried where the system does not tell which ones there are
 _MISSES = 2  # so many indices in a row without a camera, and there are no more
+_LOOK_S = 5.0  # a driver that hangs is not waited for
 _TRIES = 3  # some drivers fail once and go on
 _HINT = "`stgt live --list-cameras` shows those there are"
 
@@ -125,8 +126,7 @@ def list_cameras(sysfs: Path = SYSFS, opener: Opener = cv2.VideoCapture) -> list
     Linux says which devices there are (``sysfs``); elsewhere the first indices are tried.
     """
     if sys.platform.startswith("linux"):
-        known = ((index, _name(sysfs, index), _is_first(sysfs, index)) for index in _indices(sysfs))
-        found = (_look(index, name, opener) for index, name, _ in known)
+        found = [_look(index, _name(sysfs, index), opener) for index in _indices(sysfs)]
         return [camera for camera in found if camera.size or _is_first(sysfs, camera.index)]
     cameras: list[CameraInfo] = []
     misses = 0
@@ -177,17 +177,12 @@ def why_no_picture(index: int, devices: Path = DEVICES) -> str:
 
 
 def _look(index: int, name: str, opener: Opener) -> CameraInfo:
+    connect = functools.partial(CameraConnection, index, opener=opener)
     try:
-        connection = CameraConnection(index, opener=opener)
+        with Reconnecting(name, connect, open_s=_LOOK_S) as camera:
+            return CameraInfo(index, name, camera.image_size, camera.frame_rate)
     except SourceError as error:
         return CameraInfo(index, name, None, None, _problem(str(error)))
-    try:
-        picture = connection.read()
-        assert picture is not None  # a connection has its first picture
-        height, width = picture[1].shape[:2]
-        return CameraInfo(index, name, (width, height), connection.frame_rate)
-    finally:
-        connection.close()
 
 
 def _problem(sentence: str) -> str:

@@ -19,6 +19,7 @@ logger = logging.getLogger("stgt")
 STALL_S = 5.0  #: a camera or stream that gives no picture for so long is given up and opened again
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)  #: waits before it is opened again; the last one from then on
 _OPEN_S = 20.0  # a camera may take its time over the first picture; FFmpeg gives up sooner
+_RELEASE_S = 1.0  # for the picture that a healthy camera is about to give
 _STEADY_S = 10.0  # whoever goes again before that is not asked as often as at first
 _MOST_HANGING = 3  # threads that wait for a driver which does not return
 _CLOCK_LEEWAY = 1e-3  # a clock may be wrong by this share
@@ -129,7 +130,8 @@ class Reconnecting(LiveSource):
         """Give back the device. What hangs gives it back when it comes to itself."""
         self._closed = True
         self.interrupt()
-        self._frames.close(0.0)
+        # Whoever opens the device again at once must not find it in use by us.
+        self._frames.close(0.0 if self.is_lost else _RELEASE_S)
 
     def _pictures(self, interrupted: threading.Event) -> Iterator[tuple[float, np.ndarray]]:
         uniform = Uniform(self.name, self.image_size)

@@ -173,7 +173,7 @@ def test_closing_ends_an_outage_at_once(outage):
     began_s = time.monotonic()
     assert capture.close(), "the thread has ended"
     source.close()
-    assert time.monotonic() - began_s < 1.0
+    assert time.monotonic() - began_s < 3.0
     assert len(list(frames)) <= 1
     device.let_go.set()
 
