@@ -131,10 +131,11 @@ def weight_bytes(loaded: "LoadedModel") -> int:
 
 def print_times(engines: "dict[str, Engine]", sizes: dict[str, int], loaded: "LoadedModel") -> None:
     """How long each engine takes."""
-    from stgt.benchmarks.engines import window_times
+    from stgt.engines.choice import best_times
+    from stgt.engines.parity import random_windows
 
-    seconds = window_times(engines, loaded, ROUNDS)
-    print("\none window, one thread")
+    seconds = best_times(engines, random_windows(loaded.model_config, loaded.window, 1), ROUNDS)
+    print(f"\none window on one thread, the best of {ROUNDS} turns")
     for name, value in seconds.items():
         print(f"  {name:<8}{1000 * value:7.2f} ms{value / seconds['torch']:7.2f} x{sizes[name] / 1e6:9.2f} MB")
     if seconds.get("int8", 0) > seconds["onnx"]:

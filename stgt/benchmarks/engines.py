@@ -1,4 +1,4 @@
-"""What each engine costs, and how well it reads."""
+"""How well each engine reads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from stgt.benchmarks.models import threads
-from stgt.benchmarks.timing import interleaved
 from stgt.data.layouts import Clip
 from stgt.data.prepared import Prepared
 from stgt.engines.engine import Engine
-from stgt.engines.parity import random_windows
 from stgt.evaluation.metrics import score
 from stgt.evaluation.pooling import peak_class, pool_clips
 from stgt.learning.fitting import clip_table, evaluation_loader
@@ -34,15 +31,6 @@ class Reading:
     uar: float
     same: float
     difference: float
-
-
-def window_times(engines: Mapping[str, Engine], loaded: "LoadedModel", rounds: int) -> dict[str, float]:
-    """Median seconds of each engine for one window on one thread, in turns."""
-    batch = random_windows(loaded.model_config, loaded.window, 1)
-    with threads(1):
-        return interleaved(
-            {name: lambda e=engine: e.logits(batch) for name, engine in engines.items()}, rounds, warmup=5
-        )
 
 
 def read_clips(

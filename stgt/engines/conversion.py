@@ -1,7 +1,6 @@
 """A checkpoint's model as an ONNX file that says the same."""
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,32 +64,8 @@ def convert(
     return conversion
 
 
-def simplify(content: bytes) -> bytes:
-    """An ONNX file without whatever follows from its weights alone, which onnxruntime works out; as standard ONNX.
-
-    It does so when it loads a file, too, but then other optimisations have no use of it: a tenth of a window's time.
-    """
-    import onnx
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "simplified.onnx"
-        options.optimized_model_filepath = str(path)
-        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        proto = onnx.load(path)
-    if any(node.domain for node in proto.graph.node):  # operators of onnxruntime's own, which nothing else runs
-        return content
-    unused = [opset for opset in proto.opset_import if opset.domain]
-    for opset in unused:
-        proto.opset_import.remove(opset)
-    return proto.SerializeToString(deterministic=True)
-
-
 def _poured(graph: bytes, loaded: "LoadedModel", batches: Sequence[int]) -> Conversion:
-    content = simplify(pour(graph, loaded.model))
+    content = pour(graph, loaded.model)
     engine = OnnxEngine(content)
     difference = largest_difference(TorchEngine(loaded.model), engine, loaded.model_config, loaded.window, batches)
     if not difference <= TOLERANCE:
