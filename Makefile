@@ -13,7 +13,7 @@ setup: $(VENV)/installed  ## make .venv and install the package with its extras
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synthetic,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synthetic,onnx,dev]'
 	@touch $@
 
 demo: setup  ## render faces, track, train, evaluate, report; VIDEO=file reads a video of your own, too
