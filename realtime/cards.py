@@ -126,7 +126,7 @@ def _id_chip(picture: np.ndarray, left: int, base: int, size: int, card: CardCon
 
 
 def _fitting(text: str, size: int, width: int, bold: bool = True) -> int:
-    """The largest size up to ``size`` at which a line of text is no wider than ``width``, but never too small to read."""
+    """The largest size up to ``size`` at which a line is no wider than ``width``, but never too small to read."""
     while size > 9 and text_width(text, size, bold) > width:
         size -= 1
     return size

@@ -9,32 +9,30 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from stgt.errors import StgtError
-
 _PROBE = "import cv2; cv2.namedWindow('stgt', cv2.WINDOW_NORMAL); cv2.waitKey(1); cv2.destroyAllWindows()"
 _PROBE_TIMEOUT_S = 30
 _ESCAPE, _NO_KEY = 27, 0xFF
+_FIRST_SIZE = (1600, 900)  # px: most screens show this much, and the user may change it
 
 
 class Screen:
-    """A window that shows pictures and gives back keys; a context manager.
+    """A window that shows pictures and gives back keys; a context manager. See `display_problem` before.
 
     Args:
         title: of the window.
-        image_size: ``(width, height)`` in pixels, at first; the user may change it.
-
-    Raises:
-        StgtError: this machine cannot open a window.
+        image_size: ``(width, height)`` of the pictures in pixels.
     """
 
     def __init__(self, title: str, image_size: tuple[int, int]) -> None:
-        require_display()
         self._title = title
+        self._image_size: tuple[int, int] | None = None
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        cv2.resizeWindow(title, *image_size)
+        self._fit(image_size)
 
     def show(self, rgb: np.ndarray) -> None:
         """Show a picture, ``(H, W, 3)`` uint8; it appears with the next `key`."""
+        if rgb.shape[1::-1] != self._image_size:
+            self._fit(rgb.shape[1::-1])
         cv2.imshow(self._title, rgb[..., ::-1])
 
     def key(self, wait_ms: int = 1) -> str:
@@ -43,6 +41,13 @@ class Screen:
         if not self._is_open() or code == _ESCAPE:
             return "q"
         return chr(code).lower() if code != _NO_KEY else ""
+
+    def _fit(self, image_size: tuple[int, int]) -> None:
+        """Make the window as large as pictures of this size, or as most screens allow."""
+        self._image_size = image_size
+        scale = min(1.0, _FIRST_SIZE[0] / image_size[0], _FIRST_SIZE[1] / image_size[1])
+        with contextlib.suppress(cv2.error):  # closed by hand already; the next key says so
+            cv2.resizeWindow(self._title, *(round(scale * side) for side in image_size))
 
     def _is_open(self) -> bool:
         try:
@@ -60,24 +65,17 @@ class Screen:
             cv2.destroyAllWindows()
 
 
-def require_display() -> None:
-    """Make sure that a window can be opened.
+def display_problem() -> str | None:
+    """Why no window can be opened on this machine, in a few words; ``None`` if one can.
 
     Without a display, the toolkit inside OpenCV ends the whole process instead of raising; so another process tries.
-
-    Raises:
-        StgtError: it cannot.
     """
-    wish = "use --headless (with --json or --record to keep what is read)"
     wants_display = sys.platform.startswith("linux")
     if wants_display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise StgtError(f"this machine has no display (DISPLAY is not set); {wish}")
+        return "this machine has no display (DISPLAY is not set)"
     try:
-        okay = (
-            subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_TIMEOUT_S).returncode
-            == 0
-        )
+        tried = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_TIMEOUT_S)
+        okay = tried.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         okay = False
-    if not okay:
-        raise StgtError(f"OpenCV cannot open a window on this machine's display; {wish}")
+    return None if okay else "OpenCV cannot open a window on this machine's display"

@@ -83,7 +83,7 @@ class TagPlaces:
         corners = {}
         for face, size in sizes.items():
             options = [inside(option, size, bounds) for option in _around(boxes[face], size, gap)]
-            costs = [self._cost(corner, size, face, boxes, taken) for corner in options]
+            costs = [self._cost(corner, size, boxes, taken) for corner in options]
             best = int(np.argmin(costs))
             before = self._chosen.get(face, best)
             if costs[before] <= costs[best] + _LOYALTY * size[0] * size[1]:
@@ -95,7 +95,7 @@ class TagPlaces:
 
     @staticmethod
     def _cost(
-        corner: tuple[int, int], size: tuple[int, int], face: int, boxes: Mapping[int, Box], taken: Sequence[Box]
+        corner: tuple[int, int], size: tuple[int, int], boxes: Mapping[int, Box], taken: Sequence[Box]
     ) -> float:
         """Pixels that a tag would hide: of faces, and twice those of other tags."""
         tag = (*corner, corner[0] + size[0], corner[1] + size[1])

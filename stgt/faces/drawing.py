@@ -143,9 +143,8 @@ class VideoWriter:
         import av
 
         with contextlib.ExitStack() as stack:
-            temporary = stack.enter_context(atomic_path(self.path))
-            # faststart moves the index before the pictures, so that a browser starts before it has the whole file.
-            self._container = stack.enter_context(av.open(str(temporary), "w", options={"movflags": "faststart"}))
+            path, options = self._target(stack)
+            self._container = stack.enter_context(av.open(str(path), "w", options=options))
             rate = Fraction(self.frame_rate).limit_denominator(1001)
             self._stream = stream = self._container.add_stream("libx264", rate=rate)
             stream.width, stream.height = (side + side % 2 for side in self.image_size)
@@ -166,6 +165,11 @@ class VideoWriter:
             stream.codec_context.color_range = 1  # 16 to 235
             self._stack = stack.pop_all()
         return self
+
+    def _target(self, stack: contextlib.ExitStack) -> tuple[Path, dict[str, str]]:
+        """The file to write, and the options of its format; ``stack`` unwinds when the video is finished."""
+        # faststart moves the index before the pictures, so that a browser starts before it has the whole file.
+        return stack.enter_context(atomic_path(self.path)), {"movflags": "faststart"}
 
     def write(self, rgb: np.ndarray, timestamp_s: float | None = None) -> None:
         """Append one ``(H, W, 3)`` uint8 frame.

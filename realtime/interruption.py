@@ -1,0 +1,35 @@
+"""Ctrl-C and SIGTERM end a session, but never a recording that is being finished."""
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def finished_on_signals() -> Iterator[None]:
+    """Let SIGINT (Ctrl-C) and SIGTERM (a service manager, ``timeout``) raise ``KeyboardInterrupt`` once in the block.
+
+    Those that come later are not obeyed, because something is being finished then, except that a third Ctrl-C raises
+    again: it is for those who will not wait. The block must end what it does when it is interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only it receives signals
+        yield
+        return
+    came = 0
+
+    def interrupt(number: int, frame: object) -> None:  # noqa: ARG001 - the signature of a handler
+        nonlocal came
+        came += 1
+        if came == 1 or (came > 2 and number == signal.SIGINT):
+            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            print("stgt live: finishing; Ctrl-C once more gives up what is not finished", file=sys.stderr)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
