@@ -23,6 +23,8 @@ _RELEASE_S = 1.0  # for the picture that a healthy camera is about to give
 _STEADY_S = 10.0  # whoever goes again before that is not asked as often as at first
 _MOST_HANGING = 3  # threads that wait for a driver which does not return
 _CLOCK_LEEWAY = 1e-3  # a clock may be wrong by this share
+_SETTLED_S = 5e-3  # less than a frame takes at any rate
+_HURRY_S = 2.0  # who sends faster than it is meant to be seen for so long always does
 _LATE_S = 5.0  # who seems to be later than that has set its clock
 
 
@@ -196,7 +198,9 @@ class Reconnecting(LiveSource):
         try:
             while (picture := connection.read()) is not None:
                 sent_s, rgb = picture
-                yield _Arrived(clock.time_s(sent_s, time.monotonic()), rgb, connection.frame_rate)
+                time_s = clock.time_s(sent_s, time.monotonic())
+                if clock.is_settled:
+                    yield _Arrived(time_s, rgb, connection.frame_rate)
         finally:
             connection.close()
 
@@ -216,19 +220,29 @@ class SenderClock:
 
     A picture cannot have been taken after it arrived, so the picture that was least on its way tells how far the clocks
     are apart. That is allowed to change slowly, because no two clocks run alike.
+
+    Attributes:
+        is_settled: whether the times can be relied on. At first a server sends what it had kept: each picture is less
+            late than the one before it, until one is not.
     """
 
     def __init__(self) -> None:
+        self.is_settled = False
         self._apart_s: float | None = None
-        self._arrived_s = 0.0
+        self._began_s = self._arrived_s = 0.0
 
     def time_s(self, sent_s: float | None, arrived_s: float) -> float:
         """Seconds on our clock, never after ``arrived_s``; ``arrived_s`` itself if the sender says nothing."""
         if sent_s is None:
+            self.is_settled = True
             return arrived_s
         apart_s = arrived_s - sent_s
-        if self._apart_s is not None:
+        if self._apart_s is None:
+            self._began_s = arrived_s
+        else:
             allowed_s = self._apart_s + _CLOCK_LEEWAY * (arrived_s - self._arrived_s)
+            hurries = apart_s < allowed_s - _SETTLED_S and arrived_s < self._began_s + _HURRY_S
+            self.is_settled |= not hurries
             if apart_s - allowed_s < _LATE_S:
                 apart_s = min(apart_s, allowed_s)
         self._apart_s, self._arrived_s = apart_s, arrived_s

@@ -67,10 +67,12 @@ class StreamConnection:
         self.name = public_name(address)
         # Over UDP, FFmpeg's first choice, a busy network loses parts of pictures.
         options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+        began_s = time.monotonic()
         try:
             self._container = av.open(address, timeout=(_OPEN_S, silence_s), options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(_why_not(self.name, error)) from None
+            silent = time.monotonic() - began_s >= _OPEN_S  # some protocols call that invalid data
+            raise SourceError(_why_not(self.name, TimeoutError() if silent else error)) from None
         if not self._container.streams.video:
             self._container.close()
             raise SourceError(f"{self.name} gives no pictures; is it the address of a video?")
@@ -178,10 +180,13 @@ def _why_not(name: str, error: Exception) -> str:
         return f"{name} refuses access; are user and password in the address right (rtsp://user:password@host/…)?"
     if isinstance(error, av.error.HTTPNotFoundError):
         return f"{name}: the server answers, but has nothing there; is the path right?"
-    if isinstance(error, av.error.HTTPError):
+    if isinstance(error, av.error.HTTPClientError | av.error.HTTPServerError):
         return f"{name}: the server answers with an error; is the address right?"
     if isinstance(error, av.error.ProtocolNotFoundError):
         return f"{name}: addresses that begin so cannot be read; rtsp://, http:// and https:// can"
-    if isinstance(error, av.error.InvalidDataError | ValueError):
-        return f"{name} gives no pictures; is it the address of a video?"
-    return f"{name} does not answer; is the address right, and does the camera or server run?"
+    if isinstance(error, ConnectionError | TimeoutError | av.error.ExitError):
+        return f"{name} does not answer; is the address right, and does the camera or server run?"
+    if isinstance(error, FileNotFoundError):
+        return f"{name}: there is no such file"
+    # An unknown host is the same to FFmpeg as a page that is no video.
+    return f"{name} gives no pictures; is there such a host, and is it the address of a video?"

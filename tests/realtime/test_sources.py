@@ -248,6 +248,25 @@ def test_a_late_frame_keeps_the_time_at_which_it_was_sent():
     assert all(now_s <= sent_s + delay_s for now_s, sent_s, delay_s in zip(times, sent, delays, strict=True))
 
 
+def test_what_a_server_had_kept_is_passed_over():
+    clock = SenderClock()
+    arrivals = [5.0, 5.001, 5.002, 5.003, 5.006, 5.046, 5.09]
+    settled = []
+    for index, arrived_s in enumerate(arrivals):
+        clock.time_s(index / 25, arrived_s)
+        settled.append(clock.is_settled)
+    assert settled == [False] * 5 + [True] * 2
+    assert clock.time_s(7 / 25, 5.13) == pytest.approx(5.006 + 3 / 25, abs=1e-3)
+    hurrying = SenderClock()
+    for index in range(21):
+        assert not hurrying.is_settled
+        hurrying.time_s(index, 5.0 + index / 10)
+    assert hurrying.is_settled, "it always sends faster than it should"
+    without_times = SenderClock()
+    without_times.time_s(None, 1.0)
+    assert without_times.is_settled
+
+
 def test_a_sender_that_sets_its_clock_is_believed_again():
     clock = SenderClock()
     assert clock.time_s(50.0, 1000.0) == 1000.0
