@@ -1,5 +1,9 @@
-"""``stgt bench``: what this machine can do, every figure as a ratio within one run."""
+"""``stgt bench``: what this machine can do, every figure as a ratio within one run.
 
+``stgt bench live`` and ``stgt bench soak`` measure the live program.
+"""
+
+import importlib
 import os
 import platform
 from dataclasses import dataclass, replace
@@ -8,6 +12,11 @@ from pathlib import Path
 from stgt.command import argument_parser, run
 from stgt.config import ModelConfig, OptimisationConfig, WindowConfig, from_dict
 from stgt.errors import SourceError
+
+#: What is measured elsewhere; named as text, because nothing here imports the live program.
+ELSEWHERE = {"live": "stgt.realtime.bench", "soak": "stgt.realtime.soak"}
+EPILOG = """`stgt bench live` measures the live program beside a bare MediaPipe loop, `stgt bench soak` its memory and
+latency over an hour's worth of frames; each has its own --help."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,10 @@ class BenchConfig:
 
 def main(arguments: list[str]) -> None:
     """Run the command."""
-    parser = argument_parser("bench", "Measure this machine; every figure is a ratio within one run.")
+    if arguments and arguments[0] in ELSEWHERE:
+        importlib.import_module(ELSEWHERE[arguments[0]]).main(arguments[1:])
+        return
+    parser = argument_parser("bench", "Measure this machine; every figure is a ratio within one run.", EPILOG)
     parser.add_class_arguments(BenchConfig, as_group=False)
     config = from_dict(BenchConfig, parser.parse_args(arguments).as_dict())
     video = Path(config.video) if config.video else sample_video()
