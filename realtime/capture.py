@@ -1,7 +1,6 @@
 """Where live frames come from, and how they reach the thread that works on them."""
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -60,18 +59,6 @@ def open_live_source(
 def is_live(source: FrameSource) -> bool:
     """Whether frames come whether or not anyone takes them; a file waits."""
     return isinstance(source, Camera | LiveSource)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``(width, height)`` of a text as ``640x480``.
-
-    Raises:
-        SourceError: it is not such a text.
-    """
-    match = re.fullmatch(r"\s*([1-9]\d{0,4})\s*[xX×*]\s*([1-9]\d{0,4})\s*", text)
-    if match is None:
-        raise SourceError(f"{text!r} is not a size; write width x height in pixels, as in 640x480")
-    return int(match[1]), int(match[2])
 
 
 class CapturedFrame(NamedTuple):

@@ -5,7 +5,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from stgt.realtime.capture import Capture, is_live, open_live_source, parse_size
+from stgt.realtime.capture import Capture, is_live, open_live_source
 from stgt.realtime.sources import LiveSource
 
 from stgt.errors import SourceError
@@ -136,10 +136,3 @@ def test_what_cannot_be_opened_is_one_sentence(source, settings, sentence, tmp_p
 def test_a_file_has_a_size_of_its_own(rendered_face_clip):
     with pytest.raises(SourceError, match="sample.mp4 has a size of its own"):
         open_live_source(rendered_face_clip, size=(640, 480))
-
-
-def test_sizes_are_written_as_width_x_height():
-    assert parse_size("640x480") == parse_size(" 640 X 480 ") == parse_size("640×480") == (640, 480)
-    for wrong in ("640", "0x480", "-640x480", "640x480x3", "vga", ""):
-        with pytest.raises(SourceError, match="is not a size"):
-            parse_size(wrong)

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import http.server
 import io
 import itertools
 import logging
@@ -9,6 +10,7 @@ import re
 import socketserver
 import struct
 import threading
+import time
 
 import av
 import numpy as np
@@ -125,10 +127,10 @@ class Rtsp(socketserver.StreamRequestHandler):
 
     def _play(self):
         sequence = 0
-        for time, piece in enumerate(self.server.pieces()):
+        for index, piece in enumerate(self.server.pieces()):
             for start in range(0, len(piece), PACKETS):
                 packet = (
-                    struct.pack("!BBHII", 0x80, 33, sequence & 0xFFFF, 3600 * time, 1) + piece[start : start + PACKETS]
+                    struct.pack("!BBHII", 0x80, 33, sequence & 0xFFFF, 3600 * index, 1) + piece[start : start + PACKETS]
                 )
                 self.wfile.write(struct.pack("!cBH", b"$", 0, len(packet)) + packet)
                 sequence += 1
@@ -172,3 +174,26 @@ def test_an_rtsp_camera_with_a_password(transport_stream, caplog, face_frames):
     assert "wrong" not in str(caught.value)
     assert caplog.messages == []
     assert np.median(steps) == pytest.approx(0.04, abs=0.002), "times are the camera's, not those of arrival"
+
+
+def test_a_stream_that_comes_in_pieces_is_shown_at_its_own_speed(transport_stream, tmp_path):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    playlist = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n"
+    for index in range(3):
+        (tmp_path / f"{index}.ts").write_bytes(b"".join(transport_stream[25 * index : 25 * index + 25]))
+        playlist += f"#EXTINF:1.0,\n{index}.ts\n"
+    (tmp_path / "live.m3u8").write_text(playlist)  # without an end, as more is to come
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        with open_live_source(f"http://127.0.0.1:{server.server_port}/live.m3u8") as source:
+            assert is_live(source)
+            frames = [(time_s, time.monotonic()) for (time_s, _), _ in zip(source, range(25), strict=False)]
+        server.shutdown()
+    times, arrivals = np.transpose(frames)
+    assert np.diff(times) == pytest.approx(0.04, abs=5e-3)
+    assert arrivals[-1] - arrivals[0] == pytest.approx(0.96, rel=0.3)
+    assert source.dropped <= 2
