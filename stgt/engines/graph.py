@@ -93,20 +93,20 @@ def translate(config: ModelConfig, window: WindowConfig) -> bytes:
     model = create_model(replace(config, backbone_weights=None), 2, window).eval()
     batch = random_windows(config, window, 3)
     inputs = {name: value for name, value in batch.inputs.items() if value is not None}
-    with warnings.catch_warnings():
+    dynamic = {name: {0: torch.export.Dim.DYNAMIC} for name in inputs}
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # deprecations inside of torch
-        program = torch.onnx.export(
-            _WithAttention(model).eval(),
-            kwargs=inputs,
+        program = torch.export.export(_WithAttention(model).eval(), (), inputs, dynamic_shapes=dynamic, strict=False)
+        translation = torch.onnx.export(
+            program,
             dynamo=True,
             optimize=False,  # only once the weights are gone, so that they are not folded into the graph
             verbose=False,
             opset_version=OPSET,
             input_names=list(inputs),
             output_names=list(OUTPUTS),
-            dynamic_shapes={name: {0: torch.export.Dim.DYNAMIC} for name in inputs},
         )
-    proto = program.model_proto
+    proto = translation.model_proto
     weights = _take_out(proto, _state(model))
     # As inputs they are what the optimiser knows nothing of.
     proto.graph.input.extend(weights)
@@ -154,8 +154,16 @@ class _WithAttention(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, **inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, attention = self.model.forward_with_attention(**inputs)
+    def forward(
+        self,
+        geometry: Tensor,
+        mask: Tensor,
+        actions: Tensor | None = None,
+        patches: Tensor | None = None,
+        frames: Tensor | None = None,
+        frames_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        logits, attention = self.model.forward_with_attention(geometry, mask, actions, patches, frames, frames_mask)
         return logits, attention.nodes, attention.frames
 
 

@@ -18,7 +18,7 @@ def modality_keep(like: Tensor, probability: float, training: bool) -> Tensor:
     IEEE TPAMI 38(8), 2016).
     """
     if not training:
-        return torch.ones(len(like), dtype=torch.bool, device=like.device)
+        return torch.ones(like.shape[0], dtype=torch.bool, device=like.device)
     return torch.rand(len(like), device=like.device) >= probability
 
 

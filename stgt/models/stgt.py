@@ -130,7 +130,7 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
     def encode(self, inputs: Inputs) -> tuple[Tensor, Attention]:
         """See ``ExpressionModel``."""
         geometry, mask, actions, patches, frames, frames_mask = inputs
-        batch = len(geometry)
+        batch = geometry.shape[0]
         x = self.stem(geometry, mask)
         steps = mask
         for index, block in enumerate(self.blocks):
