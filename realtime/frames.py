@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
 from stgt.faces.landmarker import Landmarks
+from stgt.graphs.neutral import NeutralFace
 from stgt.inference import Prediction
 
 
@@ -41,6 +43,7 @@ class LiveFace:
         attention: (V,) float32, share of each node of the model's layout in the last prediction, summing to one;
             ``None`` unless the session was asked for it, and before the first prediction.
         box: ``(x0, y0, x1, y1)`` in pixels of the picture, around the landmarks where they were last seen.
+        neutral: the person's face at rest that the prediction was read against; ``None`` before the first.
     """
 
     face: int
@@ -54,6 +57,21 @@ class LiveFace:
     is_new: bool
     attention: np.ndarray | None
     box: tuple[float, float, float, float]
+    neutral: NeutralFace | None = None
+
+
+class PassedOver(NamedTuple):
+    """A frame that went into the windows, but for which there was no time besides: a newer one was there already.
+
+    Attributes:
+        timestamp_s: on the source's clock.
+        rgb: ``(H, W, 3)`` uint8.
+        landmarks: of those who are in it, by their numbers.
+    """
+
+    timestamp_s: float
+    rgb: np.ndarray
+    landmarks: Mapping[int, Landmarks]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +91,7 @@ class LiveFrame:
         dropped: frames of a live source that were passed over so far, because nothing had time for them.
         stages: seconds that this frame spent in each stage: ``capture`` (waiting to be taken), ``landmarks``,
             ``window`` (who is who, alignment and buffers) and ``model`` (0 where no prediction was due).
+        passed_over: frames since the last one that only went into the windows; of a live source alone.
     """
 
     timestamp_s: float
@@ -85,6 +104,7 @@ class LiveFrame:
     latency_s: float
     dropped: int
     stages: Mapping[str, float] = field(default_factory=dict)
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def state(self) -> FaceState:

@@ -60,25 +60,32 @@ def draw_notice(picture: np.ndarray, text: str, at: Arrangement, faces: Sequence
     write(region, ((left + right) // 2, (top + bottom) // 2 + round(0.36 * size)), text, size, INK, "centre")
 
 
-def draw_recording(picture: np.ndarray, seconds: float, at: Arrangement, faces: Sequence[Box]) -> None:
-    """A red dot and how long it records, in the corner of the frame that hides least, in place."""
+def draw_recording(picture: np.ndarray, seconds: float, at: Arrangement, faces: Sequence[Box]) -> Box:
+    """A red dot and how long it records, in the corner of the frame that hides least, in place; where it is."""
     region = _frame(picture, at)
-    size = at.px(13)
     text = f"REC  {int(seconds) // 60}:{int(seconds) % 60:02d}"
+    box = _mark(region, text, at, faces)
+    dot(region, (box[0] + at.px(15), (box[1] + box[3]) // 2), at.px(5), WARNING)
+    return box
+
+
+def draw_pause(picture: np.ndarray, at: Arrangement, faces: Sequence[Box]) -> None:
+    """Two bars and a word, in the corner of the frame that hides least, in place."""
+    region = _frame(picture, at)
+    box = _mark(region, "paused", at, faces)
+    middle = (box[1] + box[3]) // 2
+    for x in (box[0] + at.px(10), box[0] + at.px(16)):
+        panel(region, (x, middle - at.px(6), x + at.px(4), middle + at.px(6)), INK, radius=at.px(1))
+
+
+def _mark(region: np.ndarray, text: str, at: Arrangement, faces: Sequence[Box]) -> Box:
+    """A word in a corner, with room for a sign before it."""
+    size = at.px(13)
     box = _corner(region, (text_width(text, size, bold=True) + at.px(38), at.px(26)), at, faces)
     panel(region, box, PAPER, 0.85, at.px(8))
-    middle = (box[1] + box[3]) // 2
-    dot(region, (box[0] + at.px(15), middle), at.px(5), WARNING)
-    write(region, (box[0] + at.px(27), middle + round(0.36 * size)), text, size, INK, bold=True)
-
-
-def draw_pause(picture: np.ndarray, at: Arrangement) -> None:
-    """Two bars in the middle of the frame, in place."""
-    region = _frame(picture, at)
-    middle = (region.shape[1] // 2, region.shape[0] // 2)
-    dot(region, middle, at.px(34), PAPER)
-    for x in (middle[0] - at.px(12), middle[0] + at.px(4)):
-        panel(region, (x, middle[1] - at.px(14), x + at.px(8), middle[1] + at.px(14)), INK, radius=at.px(2))
+    base = (box[1] + box[3]) // 2 + round(0.36 * size)
+    write(region, (box[0] + at.px(27), base), text, size, INK, bold=True)
+    return box
 
 
 def draw_corner_note(region: np.ndarray, text: str, at: Arrangement, faces: Sequence[Box]) -> None:

@@ -77,7 +77,7 @@ def open_program(options: LiveOptions, stack: contextlib.ExitStack) -> "Program"
         attention=looked_at,
     )
     stack.enter_context(session)
-    settings = {name: getattr(options, name) for name in _KEPT}
+    settings = {name: getattr(options, name) for name in _KEPT} | {"attention": looked_at}
     info = RecordingInfo.of(reader, source, options.checkpoint or "pretrained", settings)
     recordings = stack.enter_context(Recordings(info, options.record, options.video))
     if options.record is not None:

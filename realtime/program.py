@@ -118,13 +118,13 @@ class Program:
         if noticed or helped or self._paused or recorder is not None:
             picture = picture.copy()  # the recorder may still read it
             if recorder is not None:
-                draw_recording(picture, recorder.seconds, at, faces)
+                faces = [*faces, draw_recording(picture, recorder.seconds, at, faces)]
             if helped:
                 draw_help(picture, at, faces)
             if noticed:
                 draw_notice(picture, self._notice, at, faces, lift=at.px(50) if helped else 0)
             if self._paused:
-                draw_pause(picture, at)
+                draw_pause(picture, at, faces)
         self.screen.show(picture)
 
     def _obey(self) -> bool:

@@ -78,6 +78,7 @@ class FaceReading:
         self._fall_silent()
         self._prediction: Prediction | None = None
         self._attention: np.ndarray | None = None
+        self._neutral: NeutralFace | None = None
         return window
 
     def begin_anew(self) -> SlidingWindow | None:
@@ -106,8 +107,8 @@ class FaceReading:
 
     def prepared(self, encode_frames: FrameEncoder | None) -> PreparedWindow:
         """The window that ends with the newest frame, as the model takes it."""
-        neutral = self._estimated if self._given is None else self._given
-        sample = self.window.sample(neutral, encode_frames)
+        self._neutral = self._estimated if self._given is None else self._given
+        sample = self.window.sample(self._neutral, encode_frames)
         return PreparedWindow(sample, self.window.track(), self.window.start_s, self.number)
 
     def say(self, prediction: "Prediction", attention: np.ndarray | None) -> None:
@@ -139,6 +140,7 @@ class FaceReading:
             is_new=is_new,
             attention=self._attention,
             box=self._box,
+            neutral=self._neutral,
         )
 
     def _fall_silent(self, state: FaceState = FaceState.NO_FACE) -> None:

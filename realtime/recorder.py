@@ -147,6 +147,7 @@ class Recorder:
         self._began = datetime.now(UTC)
         self._began_s = time.monotonic()
         self._first_s: float | None = None
+        self._from_the_start = False
         self._last_s = 0.0
         self._frames = self._predictions = self._dropped_before = self._dropped = 0
         self._latencies = array("f")
@@ -195,6 +196,7 @@ class Recorder:
     def _write(self, live: LiveFrame, picture: np.ndarray | None) -> None:
         if self._first_s is None:
             self._first_s, self._dropped_before = live.timestamp_s, live.dropped
+            self._from_the_start = live.index == 0
         self._frames += 1
         self._last_s, self._dropped = live.timestamp_s, live.dropped
         self._latencies.append(live.latency_s)
@@ -304,6 +306,8 @@ class Recorder:
                 "stgt_version": __version__,
                 "began": self._began.isoformat(timespec="milliseconds"),
                 "finished": finished,
+                "from_the_start": self._from_the_start,
+                "start_s": self._first_s,
                 **asdict(self.info),
                 "notes": self.notes,
             },

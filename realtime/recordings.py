@@ -1,6 +1,7 @@
 """Beginning and ending recordings while a session runs."""
 
 import logging
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Recordings:
         self._videos = videos
         self._failure = ""
         self._count = 0
+        self._finishing: list[threading.Thread] = []
         self._current: Recorder | None = None
 
     @property
@@ -52,12 +54,22 @@ class Recordings:
         return path
 
     def stop(self) -> Path | None:
-        """End the one that is open, if there is one; where it is."""
+        """End the one that is open, if there is one; where it is. It is finished in the background."""
         if self._current is None:
             return None
         recorder, self._current = self._current, None
-        recorder.close()
+        thread = threading.Thread(target=recorder.close, name=f"finishing {recorder.path.name}")
+        thread.start()
+        self._finishing = [other for other in self._finishing if other.is_alive()] + [thread]
         return recorder.path
+
+    def close(self) -> None:
+        """End the one that is open, and wait for those that are being finished."""
+        if self._current is not None:
+            self._current.close()
+            self._current = None
+        for thread in self._finishing:
+            thread.join()
 
     def write(self, live: LiveFrame, picture: np.ndarray | None) -> None:
         """Add a frame to the one that is open, if there is one."""
@@ -68,7 +80,7 @@ class Recordings:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.stop()
+        self.close()
 
     def _fail(self, sentence: str) -> None:
         self._failure = sentence

@@ -17,7 +17,7 @@ from stgt.faces.landmarker import FaceLandmarker, Landmarks
 from stgt.faces.video import FrameSource
 
 from .capture import Capture, CapturedFrame, is_live, open_live_source
-from .frames import LiveFrame
+from .frames import LiveFrame, PassedOver
 from .handover import Handover
 from .people import People, Sighting
 from .reading import FaceReading
@@ -225,13 +225,15 @@ class LiveSession:
     def _frames(self, tracked: Handover[_Tracked]) -> Iterator[LiveFrame]:
         schedule = Schedule(self.every_s, self.every_frames)
         rate, warning = RateMeter(), DropWarning()
+        passed_over: list[PassedOver] = []
         index = 0
         for item in tracked:
             frame = item.frame
             began_s = time.monotonic()
-            self._take_in(frame.timestamp_s, item.found, frame.rgb)
+            landmarks = self._take_in(frame.timestamp_s, item.found, frame.rgb)
             if self.newest_only and item.number < self._newest:
                 self._passed_over += 1  # a newer one is there already
+                passed_over.append(PassedOver(frame.timestamp_s, frame.rgb, landmarks))
                 continue
             in_sight = [reading for _, reading in sorted(self._readings.items()) if reading.in_sight]
             due = schedule.is_due(frame.timestamp_s)
@@ -260,7 +262,9 @@ class LiveSession:
                 latency_s=now_s - frame.arrived_s,
                 dropped=dropped,
                 stages=stages,
+                passed_over=tuple(passed_over),
             )
+            passed_over.clear()
             index += 1
 
     def _tracked(self, frames: Capture) -> Iterator[_Tracked]:
@@ -279,8 +283,8 @@ class LiveSession:
             self._newest = number
             yield _Tracked(frame, number, found, began_s - frame.arrived_s, time.monotonic() - began_s)
 
-    def _take_in(self, timestamp_s: float, found: list[Landmarks], rgb: np.ndarray) -> None:
-        """Put a frame into everybody's window."""
+    def _take_in(self, timestamp_s: float, found: list[Landmarks], rgb: np.ndarray) -> dict[int, Landmarks]:
+        """Put a frame into everybody's window; the landmarks of those who are in it, as they were analysed."""
         if self._times and timestamp_s < self._times[-1]:
             self._begin_anew()
         sightings = {sighting.person: sighting for sighting in self._people.update(timestamp_s, found, rgb)}
@@ -300,6 +304,7 @@ class LiveSession:
         horizon_s = timestamp_s - self.reader.window.duration_s - 1.0
         while self._times[0] < horizon_s:
             self._times.popleft()
+        return {number: sighting.landmarks for number, sighting in sightings.items()}
 
     def _enter(self, number: int) -> None:
         """Make sure that a person has a window."""

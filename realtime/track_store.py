@@ -4,6 +4,7 @@ import contextlib
 import json
 import struct
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from stgt.faces.crops import CropSequence, crop_face, encode_crop
 from stgt.faces.landmarker import Landmarks
 from stgt.faces.tracks import BLENDSHAPES, FORMAT, FORMAT_VERSION, LANDMARKS, LandmarkTrack
 from stgt.files import atomic_path
+from stgt.graphs.neutral import NeutralFace
 
 from .append import AppendFile
 from .frames import LiveFrame
@@ -54,15 +56,22 @@ class TrackStore:
         self._faces: dict[int, _FaceStore] = {}
 
     def write(self, live: LiveFrame) -> None:
-        """Add a frame for everybody who is in it, or was of late.
+        """Add a frame for everybody who is in it, or was of late; and what its predictions were read against.
 
         Raises:
             OSError: it could not be written.
         """
-        time_s = live.timestamp_s
+        for frame in live.passed_over:
+            self._write(*frame)
+        landmarks = {face.face: face.landmarks for face in live.faces if face.landmarks is not None}
+        self._write(live.timestamp_s, live.rgb, landmarks)
+        for face in live.faces:
+            if face.is_new and face.neutral is not None and face.face in self._faces:
+                self._faces[face.face].append_neutral(live.timestamp_s, face.neutral)
+
+    def _write(self, time_s: float, rgb: np.ndarray, landmarks: Mapping[int, Landmarks]) -> None:
         if self._times and time_s < self._times[-1]:  # another recording has begun
             self._times.clear()
-        landmarks = {face.face: face.landmarks for face in live.faces}
         for number in landmarks:
             if number not in self._faces:
                 self._faces[number] = _FaceStore(self._folder / f"face-{number}", self._with_crops)
@@ -71,7 +80,7 @@ class TrackStore:
             if seen is not None:
                 store.catch_up(self._times)
             if seen is not None or time_s - store.seen_s <= self._reach_s:
-                store.append(time_s, seen, live.rgb)
+                store.append(time_s, seen, rgb)
             else:
                 store.close()  # until they are back: a day may bring more people than files may be open
         self._times.append(time_s)
@@ -101,6 +110,7 @@ class _FaceStore:
     def __init__(self, stem: Path, with_crops: bool) -> None:
         self.frames = AppendFile(stem.with_suffix(".frames"))
         self._crops = AppendFile(stem.with_suffix(".jpegs")) if with_crops else None
+        self._neutrals = AppendFile(stem.with_suffix(".neutral"))
         self.seen_s = self._last_s = -np.inf
 
     def catch_up(self, times: "deque[float]") -> None:
@@ -126,9 +136,15 @@ class _FaceStore:
             self._crops.append(struct.pack("<I", len(jpeg)) + jpeg)
         self.frames.append(entry.tobytes())
 
+    def append_neutral(self, time_s: float, neutral: NeutralFace) -> None:
+        """The face at rest that a prediction was read against."""
+        numbers = np.concatenate([neutral.nodes.reshape(-1), neutral.actions]).astype("<f4")
+        self._neutrals.append(struct.pack("<d", time_s) + numbers.tobytes())
+
     def close(self) -> None:
         """Give the files back."""
         self.frames.close()
+        self._neutrals.close()
         if self._crops is not None:
             self._crops.close()
 
@@ -177,6 +193,23 @@ def load_tracks(
         with contextlib.suppress(ValueError):  # a file of someone else's
             found[int(path.stem.removeprefix("face-"))] = (track, crops)
     return dict(sorted(found.items()))
+
+
+def load_neutrals(folder: Path, face: int, nodes: int) -> dict[float, NeutralFace]:
+    """The faces at rest that the predictions of one face were read against, by the times of the predictions.
+
+    Args:
+        folder: of the tracks.
+        face: number of the person.
+        nodes: V, of the model.
+    """
+    path = folder / f"face-{face}.neutral"
+    if not path.is_file():
+        return {}
+    kind = np.dtype([("time", "<f8"), ("nodes", "<f4", (nodes, 3)), ("actions", "<f4", (BLENDSHAPES,))])
+    data = path.read_bytes()
+    entries = np.frombuffer(data, kind, count=len(data) // kind.itemsize)
+    return {float(entry["time"]): NeutralFace(entry["nodes"].copy(), entry["actions"].copy()) for entry in entries}
 
 
 def _frames(path: Path) -> np.ndarray:
