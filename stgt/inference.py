@@ -292,8 +292,8 @@ class ExpressionReader:
     def _is_glimpse(self, track: "AlignedTrack", start_s: float) -> bool:
         """Whether hardly any frame of a window shows a face: trackers now and then see one where none is."""
         end_s = start_s + self.window.duration_s
-        first, last = np.searchsorted(track.times, (start_s - TIME_TOLERANCE_S, end_s + TIME_TOLERANCE_S))
-        return last > first and track.valid[first:last].mean() < GLIMPSE
+        first, last = track.times.searchsorted((start_s - TIME_TOLERANCE_S, end_s + TIME_TOLERANCE_S))
+        return last > first and np.count_nonzero(track.valid[first:last]) < GLIMPSE * (last - first)
 
     def _neutral_faces(self, track: "AlignedTrack", starts: Sequence[float]) -> "Iterator[NeutralFace]":
         """The person's face at rest as it is known at the end of each window; every frame is looked at once."""
@@ -375,7 +375,7 @@ class ExpressionReader:
         from stgt.data.clips import collate
 
         batch = collate([window.sample for window in windows])
-        shares = batch.mask.float().mean(dim=1).numpy().astype(np.float64)
+        shares = np.array([window.sample.mask.mean(dtype=np.float32) for window in windows], np.float64)
         nodes = None
         if attention:
             logits, looked = self.engine.logits_with_attention(batch)
