@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from .sources import Reconnecting, nominal_rate
 SYSFS = Path("/sys/class/video4linux")
 DEVICES = Path("/dev")
 
+_DEVICE = re.compile(r"/dev/video(\d+)")
 _MOST_CAMERAS = 10  # indices that are tried where the system does not tell which ones there are
 _MISSES = 2  # so many indices in a row without a camera, and there are no more
 _LOOK_S = 5.0  # a driver that hangs is not waited for
@@ -65,6 +67,17 @@ def open_camera(
         SourceError: there is no such camera, it must not be opened, or it gives no picture.
     """
     return Reconnecting(f"camera {index}", functools.partial(CameraConnection, index, frame_rate, size, opener))
+
+
+def camera_index(source: str | int | Path) -> int | None:
+    """The index of the camera that is meant by ``0``, ``"0"`` (if that is no file), ``/dev/video0`` or a link to it."""
+    if isinstance(source, int):
+        return source
+    path = Path(source)
+    if str(source).isdecimal() and not path.exists():
+        return int(source)
+    device = _DEVICE.fullmatch(str(path.resolve())) if path.is_relative_to(DEVICES) else None
+    return int(device[1]) if device else None
 
 
 class CameraConnection:

@@ -12,7 +12,7 @@ import numpy as np
 from stgt.errors import SourceError
 from stgt.faces.video import Camera, FrameSource, open_source
 
-from .cameras import open_camera
+from .cameras import camera_index, open_camera
 from .handover import Handover
 from .pictures import Uniform
 from .pipe import PipeSource
@@ -24,6 +24,8 @@ logger = logging.getLogger("stgt")
 PIPE = "-"  #: the source that stands for raw frames on standard input
 
 _LEAST_STEP_S = 1e-3  # MediaPipe counts in milliseconds
+_HASTE = 1.05  # a pipe may be as much faster than its frame rate …
+_BURST_S = 0.5  # … and make up at once for as long
 
 
 def open_live_source(
@@ -34,7 +36,8 @@ def open_live_source(
     Cameras and live streams are opened again when they are lost; a file, or a recording on a server, has an end.
 
     Args:
-        source: as for `stgt.faces.video.open_source`, or an address with ``://``, or ``-`` for `PipeSource`.
+        source: as for `stgt.faces.video.open_source`, or an address with ``://``, or ``-`` for `PipeSource`. A camera
+            may also be named by its device, as ``/dev/video0``.
         frame_rate: Hz, of raw frames, of a folder of images, or to ask of a camera.
         size: ``(width, height)`` of raw frames, or to ask of a camera.
 
@@ -47,8 +50,9 @@ def open_live_source(
         if size is None:
             raise SourceError("raw frames (-) have no size of their own; name it, as in --size 640x480")
         return PipeSource(size, frame_rate)
-    if isinstance(source, int) or (isinstance(source, str) and source.isdecimal() and not Path(source).exists()):
-        return open_camera(int(source), frame_rate, size)
+    index = camera_index(source)
+    if index is not None:
+        return open_camera(index, frame_rate, size)
     opened = open_stream(source) if is_address(source) else open_source(source, frame_rate)
     if size is not None:
         opened.close()
@@ -78,7 +82,8 @@ class Capture:
 
     Args:
         source: open; it stays open.
-        newest_only: hand over the newest frame and pass over the others, or else every frame.
+        newest_only: hand over the newest frame and pass over the others, or else every frame. A program that writes
+            into a pipe then waits, and otherwise, too, if it writes faster than the frame rate it has.
         in_real_time: let a file's frames arrive when a camera would deliver them.
     """
 
@@ -91,6 +96,8 @@ class Capture:
             frames = _onward(frames, source.name)
         if in_real_time:
             frames = self._paced(frames)
+        elif newest_only and isinstance(source, PipeSource) and source.is_timed:
+            frames = self._unhurried(frames, source.frame_rate)
         arriving = ((timestamp_s, rgb, time.monotonic()) for timestamp_s, rgb in frames)
         self._handover = Handover(arriving, capacity=1 if newest_only else 3, newest_only=newest_only)
 
@@ -121,6 +128,21 @@ class Capture:
             if origin_s is None or now_s > origin_s + timestamp_s:
                 origin_s = now_s - timestamp_s
             if self._closed.wait(origin_s + timestamp_s - now_s):
+                return
+            yield timestamp_s, rgb
+
+    def _unhurried(
+        self, frames: Iterator[tuple[float, np.ndarray]], frame_rate: float
+    ) -> Iterator[tuple[float, np.ndarray]]:
+        """Let a program that writes faster than its frame rate wait: most of a film would be dropped otherwise.
+
+        Whoever only makes up for a pause is not held up, nor is a clock that runs a little fast.
+        """
+        free_s = -float("inf")
+        for timestamp_s, rgb in frames:
+            now_s = time.monotonic()
+            free_s = max(free_s, now_s - _BURST_S) + 1.0 / (_HASTE * frame_rate)
+            if self._closed.wait(max(0.0, free_s - now_s)):
                 return
             yield timestamp_s, rgb
 

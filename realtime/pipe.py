@@ -23,14 +23,17 @@ logger = logging.getLogger("stgt")
 class PipeSource(LiveSource):
     """Raw rgb24 frames, one after the other, as ``ffmpeg -f rawvideo -pix_fmt rgb24 -`` writes them.
 
-    Whoever writes is read as fast as frames are asked for, and waits otherwise. Frames that wait in the pipe between
-    two iterations are not lost, nor is a frame that is cut there.
+    Whoever writes waits until a frame is asked for. An iteration that is interrupted loses no frame: the next one goes
+    on where it ended, and its times begin there. A last frame that is cut short is left out.
 
     Args:
         size: ``(width, height)`` of every frame.
         frame_rate: Hz; frame ``n`` has the time ``n / frame_rate``. Without it, the time of its arrival.
         stream: read until its end; by default this program's standard input.
         name: for messages.
+
+    Attributes:
+        is_timed: whether a frame rate was given.
 
     Raises:
         SourceError: standard input is a terminal, or closed.
@@ -46,7 +49,7 @@ class PipeSource(LiveSource):
         self.name = name
         self.image_size = size
         self.frame_rate = frame_rate or DEFAULT_FRAME_RATE
-        self._has_rate = frame_rate is not None
+        self.is_timed = frame_rate is not None
         self._owned: contextlib.ExitStack = contextlib.ExitStack()
         self._stream = self._owned.enter_context(_standard_input()) if stream is None else stream
         self._interrupted = threading.Event()
@@ -79,7 +82,7 @@ class PipeSource(LiveSource):
                 piped = frames.take(unless=interrupted)
             except (EOFError, TimeoutError):
                 return
-            time_s = piped.index / self.frame_rate if self._has_rate else piped.arrived_s
+            time_s = piped.index / self.frame_rate if self.is_timed else piped.arrived_s
             origin_s = time_s if origin_s is None else origin_s
             yield time_s - origin_s, piped.rgb
 

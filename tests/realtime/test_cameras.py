@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from stgt.realtime import cameras
-from stgt.realtime.cameras import describe_cameras, list_cameras, open_camera, why_no_picture
+from stgt.realtime.cameras import camera_index, describe_cameras, list_cameras, open_camera, why_no_picture
 
 from stgt.errors import SourceError
 
@@ -95,6 +97,29 @@ def test_a_camera_is_released_once_and_only_after_its_last_picture():
     with pytest.raises(SourceError, match="camera 0"):
         open_camera(0, opener=opener)
     assert opened[1].released
+
+
+@pytest.mark.parametrize(
+    ("source", "index"),
+    [
+        (3, 3),
+        ("12", 12),
+        ("/dev/video63", 63),
+        (Path("/dev/video2"), 2),
+        ("video2", None),
+        ("-", None),
+        ("/dev/null", None),
+    ],
+)
+def test_cameras_are_named_by_index_or_device(source, index):
+    assert camera_index(source) == index
+
+
+def test_a_file_may_be_called_like_a_camera(tmp_path, monkeypatch):
+    (tmp_path / "7").touch()
+    monkeypatch.chdir(tmp_path)
+    assert camera_index("7") is None
+    assert camera_index("8") == 8
 
 
 def test_cameras_are_listed_with_what_they_give(fake_sysfs, on_linux):

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -95,6 +96,31 @@ def test_whoever_writes_waits_where_every_frame_is_wanted():
     assert content.tell() <= 12 * FRAMES[0].nbytes, "few are read ahead"
     assert 3 + len(list(frames)) == 100
     assert capture.dropped == 0
+
+
+def test_a_film_that_is_piped_in_runs_at_its_own_speed():
+    rate = 40.0
+    capture = Capture(PipeSource(SIZE, rate, io.BytesIO(FRAMES.tobytes() * 12)), newest_only=True)
+    arrivals = [frame.arrived_s for frame in capture]
+    assert len(arrivals) > 25, "but for half a second at the beginning, and what this machine was too slow for"
+    assert arrivals[-1] - arrivals[0] > 0.9 * (60 / rate - 0.5) / 1.05
+
+
+def test_a_writer_who_makes_up_for_a_pause_is_not_held_up():
+    went_on_s = 0.0
+
+    class Hiccups(io.BytesIO):
+        def readinto(self, target):
+            nonlocal went_on_s
+            if self.tell() == 5 * FRAMES[0].nbytes:
+                time.sleep(0.5)
+                went_on_s = time.monotonic()
+            return super().readinto(target)
+
+    capture = Capture(PipeSource(SIZE, 10.0, Hiccups(FRAMES.tobytes() * 2)), newest_only=True)
+    last = list(capture)[-1]
+    assert last.timestamp_s == pytest.approx(0.9)
+    assert last.arrived_s - went_on_s < 0.3, "at the frame rate it were 0.4"
 
 
 @pytest.mark.parametrize("piped", [True, False])
