@@ -86,7 +86,7 @@ def faster(loaded: "LoadedModel", torch_engine: TorchEngine, folder: Path) -> En
         return torch_engine
     try:
         other = onnx_engine(loaded, folder, may_translate=False)
-    except StgtError:
+    except (StgtError, ValueError):
         return torch_engine
     if known == other.name:
         return other

@@ -10,7 +10,7 @@ from stgt.engines.engine import TorchEngine
 from stgt.engines.graph import OPSET, keep_graph, kept_graph, pour, translate
 from stgt.engines.parity import BATCHES, TOLERANCE, largest_difference
 from stgt.engines.runtime import OUTPUTS, OnnxEngine
-from stgt.errors import StgtError
+from stgt.errors import MissingExtraError, StgtError
 
 if TYPE_CHECKING:
     from stgt.models.checkpoint import LoadedModel
@@ -51,10 +51,12 @@ def convert(
     if graph is not None:
         try:
             return _poured(graph, loaded, batches)
+        except MissingExtraError:
+            raise
         except (ValueError, StgtError):
             if not may_translate:
                 raise
-            # Of models whose code has changed since, or damaged: made anew below.
+            # Damaged, or made before the models' code changed: made anew below.
     elif not may_translate:
         raise StgtError("the graph of this model is not at hand; stgt export makes it")
     graph = translate(config, window)

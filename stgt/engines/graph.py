@@ -135,6 +135,8 @@ def pour(graph: bytes, model: ExpressionModel) -> bytes:
         proto = onnx.load_from_string(graph)
     except DecodeError as error:
         raise ValueError("the graph is damaged") from error
+    if [output.name for output in proto.graph.output] != list(OUTPUTS):
+        raise ValueError("this is no graph of a model")
     given = {value.name for value in (*proto.graph.input, *proto.graph.initializer)}
     made = {name for node in proto.graph.node for name in node.output}
     state = _state(model)
@@ -142,7 +144,7 @@ def pour(graph: bytes, model: ExpressionModel) -> bytes:
         if name not in state:
             raise ValueError(f"the graph reads {name}, which the model does not have")
         proto.graph.initializer.append(onnx.numpy_helper.from_array(state[name].detach().cpu().numpy(), name))
-    logits = next(output for output in proto.graph.output if output.name == OUTPUTS[0])
+    logits = proto.graph.output[0]
     logits.type.tensor_type.shape.dim[1].dim_value = model.num_classes
     return proto.SerializeToString(deterministic=True)
 
