@@ -161,7 +161,8 @@ class People:
     def _part(self, timestamp_s: float) -> None:
         """Everyone is away, as if the recording had ended long ago."""
         for person in self._people.values():
-            person.away, person.last_s, person.doubted_s = True, timestamp_s - _FOLLOWED_S, None
+            person.away, person.doubted_s = True, None
+            person.first_s, person.last_s = -math.inf, timestamp_s - _FOLLOWED_S
         self._strangers = []
 
     def _assign(self, now_s: float, faces: list[_Face]) -> dict[int, int]:
