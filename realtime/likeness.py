@@ -4,6 +4,7 @@ Not an identity: it tells the people apart that sit before one camera in one lig
 mean 0 and unit length so that brightness does not count, and the face's histogram of colours.
 """
 
+import math
 from functools import cache
 
 import cv2
@@ -19,18 +20,21 @@ _CENTRE, _RADII = (63.5, 62.0), (42.0, 52.0)  # px of the crop: the oval of the 
 
 def signature(crop: np.ndarray) -> np.ndarray:
     """What an aligned crop, ``(CROP_SIZE, CROP_SIZE, 3)`` uint8 RGB, looks like: (D,) float32."""
-    small = cv2.resize(crop, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)[_oval(_THUMBNAIL)]
-    thumbnail = small.astype(np.float32) - small.mean(axis=0)
-    lab = cv2.cvtColor(cv2.resize(crop, (_COLOURS, _COLOURS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
-    mask = _oval(_COLOURS).astype(np.uint8)
-    colours = np.sqrt(cv2.calcHist([lab], [1, 2], mask, [_BINS, _BINS], [*_RANGE, *_RANGE])).ravel()
-    return normalised(np.concatenate([thumbnail.ravel(), colours]))
+    coloured = cv2.resize(crop, (_COLOURS, _COLOURS), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(coloured, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)[_oval(_THUMBNAIL)]
+    thumbnail = small.astype(np.float32) - small.mean(axis=0, dtype=np.float32)
+    lab = cv2.cvtColor(coloured, cv2.COLOR_RGB2LAB)
+    mask = _oval(_COLOURS).view(np.uint8)
+    colours = np.sqrt(cv2.calcHist([lab], [1, 2], mask, [_BINS, _BINS], [*_RANGE, *_RANGE]))
+    return normalised(np.concatenate([thumbnail.ravel(), colours.ravel()]))
 
 
 def normalised(signatures: np.ndarray) -> np.ndarray:
     """A signature, or a sum of several of one face, with each of its two parts of unit length."""
-    parts = np.split(signatures, [_parting()])
-    return np.concatenate([part / max(float(np.linalg.norm(part)), 1e-6) for part in parts]).astype(np.float32)
+    result = signatures.astype(np.float32)
+    for part in (result[: _parting()], result[_parting() :]):
+        part /= max(math.sqrt(part @ part), 1e-6)
+    return result
 
 
 def unlikeness(one: np.ndarray, other: np.ndarray) -> float:

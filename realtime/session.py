@@ -231,7 +231,7 @@ class LiveSession:
             frame = item.frame
             began_s = time.monotonic()
             landmarks = self._take_in(frame.timestamp_s, item.found, frame.rgb)
-            if self.newest_only and item.number < self._newest:
+            if self.newest_only and item.number < self._newest and len(passed_over) < _WAITING:
                 self._passed_over += 1  # a newer one is there already
                 passed_over.append(PassedOver(frame.timestamp_s, frame.rgb, landmarks))
                 continue
