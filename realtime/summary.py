@@ -113,13 +113,17 @@ def summary_figure(stories: Mapping[int, FaceStory], labels: Sequence[str], dura
 def _stack(axes: Any, story: FaceStory, labels: Sequence[str], duration_s: float) -> None:
     from stgt.evaluation.plots import FAINT, PALETTE
 
-    times, values = _thinned(np.array(story.times), np.array(story.probabilities), duration_s)
+    kept = _thinned(np.array(story.times), duration_s)
+    times, values = np.array(story.times)[kept], np.array(story.probabilities)[kept]
     usual = float(np.median(np.diff(story.times))) if len(story.times) > 1 else 0.2
     # A gap in the predictions is a gap in the picture, not a straight line across it.
-    gaps = np.flatnonzero(np.diff(times) > max(_HOLD * usual, 2 * duration_s / _SHOWN_POINTS))
+    lost = np.array(story.said)[kept] == FaceState.NO_FACE.value
+    gaps = np.flatnonzero((np.diff(times) > max(_HOLD * usual, 2 * duration_s / _SHOWN_POINTS)) | lost[:-1] | lost[1:])
     for first, end in zip([0, *(gaps + 1)], [*(gaps + 1), len(times)], strict=True):
+        if lost[first]:
+            continue
         part, edges = values[first:end], times[first:end]
-        edges = np.append(edges, edges[-1] + usual)
+        edges = np.append(edges, min(edges[-1] + usual, times[end] if end < len(times) else np.inf))
         below = np.zeros(len(part))
         unknown = ~np.isfinite(part).all(axis=1)
         axes.stairs(unknown.astype(float), edges, fill=True, color=FAINT, alpha=0.5, linewidth=0)
@@ -157,10 +161,9 @@ def _bars(axes: Any, story: FaceStory, labels: Sequence[str], duration_s: float)
             axes.text(seconds[name] + 0.03 * most, place, f"{seconds[name]:.1f} s", va="center", fontsize=7.5)
 
 
-def _thinned(times: np.ndarray, values: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """No more points than can be told apart: the first of every small stretch of time."""
+def _thinned(times: np.ndarray, duration_s: float) -> np.ndarray:
+    """(N,) which points to show, no more than can be told apart: the first of every small stretch of time."""
     if len(times) <= _SHOWN_POINTS:
-        return times, values
+        return np.ones(len(times), bool)
     stretch = np.floor(times / max(duration_s, 1e-9) * _SHOWN_POINTS)
-    kept = np.append(True, np.diff(stretch) > 0)
-    return times[kept], values[kept]
+    return np.append(True, np.diff(stretch) > 0)

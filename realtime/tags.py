@@ -7,7 +7,8 @@ import numpy as np
 
 from .lettering import CARD, INK, MUTED, PAPER, Box, Colour, ink_on, panel, text_width, write
 
-_LOYALTY = 0.08  # of a tag's area: a place must be better by this before a tag moves there, so that tags do not jump
+_LOYALTY = 0.08  # of a tag's area: a place must be better by this before a tag moves there at once
+_PATIENCE = 45  # frames that a place which is liked better must be free before a tag moves back there
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class TagPlaces:
 
     def __init__(self) -> None:
         self._chosen: dict[int, int] = {}
+        self._waited: dict[int, int] = {}
 
     def place(
         self, sizes: Mapping[int, tuple[int, int]], boxes: Mapping[int, Box], bounds: Box, gap: int
@@ -78,7 +80,9 @@ class TagPlaces:
             bounds: of the picture; tags stay inside while they fit.
             gap: pixels between a tag and its box.
         """
-        self._chosen = {face: choice for face, choice in self._chosen.items() if face in sizes}
+        for memory in (self._chosen, self._waited):
+            for face in memory.keys() - sizes.keys():
+                del memory[face]
         taken: list[Box] = []
         corners = {}
         for face, size in sizes.items():
@@ -86,17 +90,17 @@ class TagPlaces:
             costs = [self._cost(corner, size, boxes, taken) for corner in options]
             best = int(np.argmin(costs))
             before = self._chosen.get(face, best)
-            if costs[before] <= costs[best] + _LOYALTY * size[0] * size[1]:
+            waited = self._waited.get(face, 0) + 1 if best != before else 0
+            if costs[before] <= costs[best] + _LOYALTY * size[0] * size[1] and waited < _PATIENCE:
                 best = before
+            self._waited[face] = waited if best == before else 0
             self._chosen[face] = best
             corners[face] = options[best]
             taken.append((*options[best], options[best][0] + size[0], options[best][1] + size[1]))
         return corners
 
     @staticmethod
-    def _cost(
-        corner: tuple[int, int], size: tuple[int, int], boxes: Mapping[int, Box], taken: Sequence[Box]
-    ) -> float:
+    def _cost(corner: tuple[int, int], size: tuple[int, int], boxes: Mapping[int, Box], taken: Sequence[Box]) -> float:
         """Pixels that a tag would hide: of faces, and twice those of other tags."""
         tag = (*corner, corner[0] + size[0], corner[1] + size[1])
         return sum(overlap(tag, box) for box in boxes.values()) + 2 * sum(overlap(tag, other) for other in taken)
