@@ -66,7 +66,13 @@ def open_camera(
     Raises:
         SourceError: there is no such camera, it must not be opened, or it gives no picture.
     """
-    return Reconnecting(f"camera {index}", functools.partial(CameraConnection, index, frame_rate, size, opener))
+    connect = functools.partial(CameraConnection, index, frame_rate, size, opener)
+    return Reconnecting(f"camera {index}", connect, first=_first(connect))
+
+
+def _first(connect: Callable[[], "CameraConnection"]) -> "CameraConnection | None":
+    """On a Mac the user is asked whether the camera may be used, for which it must be opened by the main thread."""
+    return connect() if sys.platform == "darwin" else None
 
 
 def camera_index(source: str | int | Path) -> int | None:
@@ -192,7 +198,7 @@ def why_no_picture(index: int, devices: Path = DEVICES) -> str:
 def _look(index: int, name: str, opener: Opener) -> CameraInfo:
     connect = functools.partial(CameraConnection, index, opener=opener)
     try:
-        with Reconnecting(name, connect, open_s=_LOOK_S) as camera:
+        with Reconnecting(name, connect, first=_first(connect), open_s=_LOOK_S) as camera:
             return CameraInfo(index, name, camera.image_size, camera.frame_rate)
     except SourceError as error:
         return CameraInfo(index, name, None, None, _problem(str(error)))

@@ -101,10 +101,14 @@ class Reconnecting(LiveSource):
         self._frames = self._start(first)
         try:
             picture = self._frames.take(open_s)
-        except (EOFError, TimeoutError):
+        except EOFError:
+            raise SourceError(f"{name} ends before its first picture; does it run?") from None
+        except TimeoutError:
             self._frames.close(0.0)
-            raise SourceError(f"{name} gives no picture; is it in use by another program?") from None
-        except SourceError:
+            raise SourceError(
+                f"{name} gives no picture for {open_s:g} s; does it hang, or another program use it?"
+            ) from None
+        except BaseException:  # Ctrl-C, too
             self._frames.close(0.0)
             raise
         self.image_size = (picture.rgb.shape[1], picture.rgb.shape[0])
@@ -162,18 +166,20 @@ class Reconnecting(LiveSource):
                 if arrived is None:
                     return
                 since_s = time.monotonic()
+            self._tell_back()
             self.dropped = dropped + self._frames.dropped
             last_s = time.monotonic()
             yield arrived
 
     def _return(self, attempts: int, interrupted: threading.Event) -> tuple[_Arrived | None, int]:
         """The first picture after an outage, and how many attempts there were; ``None`` if nobody waits any longer."""
-        while True:
+        arrived = None
+        while arrived is None:
             self._frames.close(0.0)
             if self._frames not in self._hanging:
                 self._hanging.append(self._frames)
             if interrupted.wait(self._backoff_s[min(attempts, len(self._backoff_s) - 1)]):
-                return None, attempts
+                break
             attempts += 1
             self._hanging = [frames for frames in self._hanging if frames.is_running]
             if len(self._hanging) >= _MOST_HANGING:
@@ -182,11 +188,11 @@ class Reconnecting(LiveSource):
             try:
                 arrived = self._frames.take(self._open_s, interrupted)
             except (EOFError, TimeoutError, SourceError):
-                if interrupted.is_set() or self._closed:
-                    return None, attempts
-                continue
-            self._tell_back()
-            return arrived, attempts
+                if interrupted.is_set():
+                    break
+        if self._closed:  # perhaps while it was opened
+            self._frames.close(0.0)
+        return arrived, attempts
 
     def _start(self, connection: Connection | None = None) -> Handover[_Arrived]:
         return Handover(self._read(connection), capacity=1, newest_only=True)

@@ -84,28 +84,25 @@ class StreamConnection:
         self.is_recording = bool(self._container.duration) or one_picture
         self._has_times = not any(kind in _BY_ARRIVAL for kind in kinds)
         self._in_pieces = not self.is_recording and any(kind in _IN_PIECES for kind in kinds)
-        self._next_s: float | None = None
+        self._shift_s: float | None = None  # from the sender's clock to when its pictures are shown
         self._aspect = float(stream.sample_aspect_ratio or 1)
         self._convert = RgbConverter()
-        self._frames = self._decoded(stream)
+        self._pictures = self._decoded(stream)
         self.failed = False
 
     def read(self) -> tuple[float | None, np.ndarray] | None:
         """The next picture with its time in seconds; see `Connection`."""
-        frame = next(self._frames, None)
-        if frame is None:
-            return None
-        sent_s = frame.time if self._has_times else None
-        if self._in_pieces and sent_s is not None:
-            self._hold(sent_s)
-        return sent_s, self._convert(frame, self._aspect)
+        picture = next(self._pictures, None)
+        if picture is not None and picture[0] is not None and self._in_pieces:
+            self._hold(picture[0])
+        return picture
 
     def close(self) -> None:
         """End the connection."""
-        self._frames.close()
+        self._pictures.close()
         self._container.close()
 
-    def _decoded(self, stream) -> Iterator:  # noqa: ANN001 - PyAV is imported late
+    def _decoded(self, stream) -> Iterator[tuple[float | None, np.ndarray]]:  # noqa: ANN001 - PyAV is imported late
         import av
 
         packets = self._container.demux(stream)
@@ -118,17 +115,20 @@ class StreamConnection:
             if packet is None:
                 return
             try:
-                frames = packet.decode()
+                pictures = [
+                    (frame.time if self._has_times else None, self._convert(frame, self._aspect))
+                    for frame in packet.decode()
+                ]
             except av.FFmpegError:
                 continue  # damaged on its way: the next key frame mends it
-            yield from frames
+            yield from pictures
 
     def _hold(self, sent_s: float) -> None:
         """Wait until a picture's turn on the sender's clock."""
         now_s = time.monotonic()
-        if self._next_s is None or not 0 <= self._next_s + sent_s - now_s <= _LONGEST_HOLD_S:
-            self._next_s = now_s - sent_s
-        time.sleep(max(0.0, self._next_s + sent_s - now_s))
+        if self._shift_s is None or not 0 <= sent_s + self._shift_s - now_s <= _LONGEST_HOLD_S:
+            self._shift_s = now_s - sent_s
+        time.sleep(max(0.0, sent_s + self._shift_s - now_s))
 
 
 class Recording(FrameSource):
@@ -136,7 +136,7 @@ class Recording(FrameSource):
 
     Args:
         address: where it is.
-        first: a connection to it, opened already; each iteration after the first opens it again.
+        first: a connection to it, opened already, to see what it gives; each iteration opens one of its own.
 
     Raises:
         SourceError: not one frame comes.

@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import cv2
@@ -75,6 +76,19 @@ def test_a_camera_is_asked_for_size_and_rate_and_gives_rgb():
     assert camera.frame_rate == 30.0
     assert time_s == 0.0
     assert rgb[0, 0].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize(("platform", "by_caller"), [("darwin", True), ("linux", False), ("win32", False)])
+def test_only_a_mac_is_asked_by_the_main_thread(platform, by_caller, monkeypatch):
+    monkeypatch.setattr(cameras.sys, "platform", platform)
+    threads = []
+
+    def opener(index):
+        threads.append(threading.current_thread())
+        return FakeCapture()
+
+    open_camera(0, opener=opener).close()
+    assert threads == [threading.current_thread()] if by_caller else threads != [threading.current_thread()]
 
 
 def test_a_driver_that_fails_once_is_read_on_and_what_it_says_of_its_rate_may_be_nonsense():

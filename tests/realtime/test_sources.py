@@ -181,9 +181,9 @@ def test_closing_ends_an_outage_at_once(outage):
 def test_a_first_opening_that_fails_is_an_error():
     with pytest.raises(SourceError, match="is not there"):
         reconnecting(Device(None))
-    for nothing in (Device([]), Device("hang")):
+    for nothing, sentence in ((Device([]), "ends before its first picture"), (Device("hang"), "no picture for 0.05 s")):
         began_s = time.monotonic()
-        with pytest.raises(SourceError, match="gives no picture"):
+        with pytest.raises(SourceError, match=sentence):
             reconnecting(nothing, open_s=0.05)
         assert time.monotonic() - began_s < LONG_S / 2
         assert nothing.opened == 1, "it is not tried again"
@@ -215,6 +215,37 @@ def test_a_source_can_be_iterated_again_without_being_opened_again():
         second = take(source, 3)
     assert first[0][0] == second[0][0] == 0.0
     assert device.opened == 1
+
+
+def test_an_outage_outlives_iterations_and_is_told_once(caplog):
+    unplugged = threading.Event()
+    device = Device(until(unplugged, WHITE), None, None, "hang", forever(WHITE))
+    with caplog.at_level(logging.WARNING, "stgt"), reconnecting(device) as source:
+        capture = Capture(source, newest_only=True)
+        next(iter(capture))
+        unplugged.set()
+        assert device.reached[4].wait(LONG_S)
+        assert capture.close()
+        assert source.is_lost
+        device.let_go.set()
+        assert len(take(source, 3)) == 3
+        assert not source.is_lost
+    assert ["is opened again" in text for text in caplog.messages] == [True, False]
+
+
+def test_what_was_being_opened_while_it_was_closed_is_given_back():
+    unplugged = threading.Event()
+    device = Device(until(unplugged, WHITE), "hang")
+    source = reconnecting(device)
+    capture = Capture(source, newest_only=True)
+    next(iter(capture))
+    unplugged.set()
+    assert device.reached[2].wait(LONG_S)
+    source.close()
+    device.let_go.set()
+    wait_until(lambda: device.closed == 2)
+    assert capture.close()
+    assert device.opened == 2
 
 
 def test_frames_that_nobody_took_are_counted():
