@@ -63,7 +63,7 @@ def engine_for(loaded: "LoadedModel | ExportedModel", device: torch.device, want
     if wanted == "torch" or device.type != "cpu":
         return TorchEngine(loaded.model, device)
     torch_engine = TorchEngine(loaded.model, device)
-    if wanted == "auto" and not _worth_asking(loaded):
+    if wanted == "auto" and not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")):
         return torch_engine
     if wanted == "onnxruntime":
         return onnx_engine(loaded, engine_folder(), may_translate=True)
@@ -166,15 +166,6 @@ def environment() -> dict[str, str | int | None]:
         "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
     }
-
-
-def _worth_asking(loaded: "LoadedModel") -> bool:
-    """Whether ``auto`` has anything to choose.
-
-    A model that reads frames stays with PyTorch, which can keep what its backbone said of a frame for the next window.
-    """
-    installed = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
-    return installed and "frames" not in loaded.model.streams
 
 
 def _digest(model: ExpressionModel) -> str:

@@ -14,6 +14,9 @@ from stgt.graphs.batch import WindowBatch
 #: The names of the outputs of an exported graph.
 LOGITS, NODE_ATTENTION, FRAME_ATTENTION = OUTPUTS = ("logits", "node_attention", "frame_attention")
 
+#: What onnxruntime calls element types, and what numpy does.
+ELEMENTS = {"tensor(float)": "float32", "tensor(bool)": "bool", "tensor(uint8)": "uint8"}
+
 
 class OnnxEngine:
     """ONNX Runtime.
@@ -61,7 +64,7 @@ class OnnxEngine:
     def describe_inputs(self) -> dict[str, dict[str, Any]]:
         """Element type and shape of every input."""
         return {
-            value.name: {"type": value.type.removeprefix("tensor(").removesuffix(")"), "shape": value.shape}
+            value.name: {"type": ELEMENTS.get(value.type, value.type), "shape": value.shape}
             for value in self._session.get_inputs()
         }
 

@@ -29,7 +29,7 @@ def test_export_writes_checks_and_tells(exported, pretrained):
         "model.onnx",
         "model.onnx.json",
     ]
-    assert "actions     float  (batch, 16, 104)" in printed
+    assert "actions     float32  (batch, 16, 104)" in printed
     assert "a logit is off by at most" in printed
     assert "int8" in printed.split("one window on one thread")[1]
     loaded = load_exported(path)
