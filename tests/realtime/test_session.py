@@ -1,6 +1,7 @@
 import itertools
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -246,6 +247,104 @@ def test_a_camera_gives_its_newest_frame(reader, landmarker, made_source, face_f
     assert times[-1] == 0.79
     assert frame.dropped == 80 - len(times)
     assert frame.dropped > 40
+
+
+def test_a_model_slower_than_the_camera_drops_frames_stays_in_time_and_says_so(
+    checkpoint, landmarker, made_source, face_frames, caplog
+):
+    reader = ExpressionReader(checkpoint, device="cpu")
+    predict = reader.predict_prepared
+
+    def slowly(*arguments):
+        time.sleep(0.25)
+        return predict(*arguments)
+
+    reader.predict_prepared = slowly
+    shown = [(index / 60, face_frames[index % 20][1]) for index in range(150)]
+    source = made_source(shown, wait_s=1 / 60)
+    with LiveSession(reader, source, newest_only=True, every_s=0.0, landmarker=landmarker) as session:
+        frames = list(session)
+    assert len(frames) < 20
+    assert frames[-1].dropped == len(shown) - len(frames)
+    waited_s = [frame.latency_s - frame.stages["model"] - 2 * frame.stages["landmarks"] for frame in frames]
+    assert np.median(waited_s) < 0.2, "not for another prediction"
+    passed_over = [passed.timestamp_s for frame in frames for passed in frame.passed_over]
+    assert len(passed_over) > 2 * len(frames), "they went into the windows all the same"
+    assert all(frame.stages["model"] > 0.25 for frame in frames)
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert "were passed over" in warning
+    assert warning.endswith("goes into model")
+
+
+def test_a_recording_that_begins_anew_is_read_as_a_new_one(action_reader, landmarker, made_source, face_frames):
+    again = [*face_frames[8:], *face_frames]
+    with LiveSession(action_reader, made_source(again), every_s=0.0, landmarker=landmarker) as session:
+        second = list(session)[-len(face_frames) :]
+    assert {frame.faces[0].face for frame in second} == {0}, "the person is known again"
+    track = track_of(second)
+    starts = [frame.faces[0].prediction.start_s for frame in second]
+    recorded = action_reader.predict_windows(track, starts=starts)
+    for frame, later in zip(second, recorded, strict=True):
+        np.testing.assert_allclose(frame.faces[0].prediction.probabilities, later.probabilities, atol=1e-5)
+
+
+class MadeLandmarker:
+    """Faces without MediaPipe: two people who move about; one of them leaves now and then."""
+
+    faces = 2
+
+    def __init__(self, face: Landmarks) -> None:
+        self.face = face
+
+    def detect_all(self, timestamp_s: float, rgb: np.ndarray) -> list[Landmarks]:
+        moved = self.face.points + np.array([5 * np.sin(timestamp_s), 0, 0], np.float32)
+        others = [self.face._replace(points=moved + np.array([300, 0, 0], np.float32))]
+        return [self.face._replace(points=moved)] + (others if timestamp_s % 8 < 4 else [])
+
+    def detect(self, timestamp_s: float, rgb: np.ndarray) -> Landmarks | None:
+        return self.detect_all(timestamp_s, rgb)[0]
+
+    def reset(self) -> None:
+        """Nothing is followed."""
+
+
+@pytest.fixture
+def two_made_faces(made_source, landmarker, face_frames):
+    """A function: a source of two people at a frame rate, for so many frames, and what finds them."""
+    landmarker.reset()
+    face = landmarker.detect(*face_frames[0])
+    canvas = np.full((320, 640, 3), 110, np.uint8)
+    canvas[:, :320] = face_frames[0][1]
+    canvas[:, 320:] = face_frames[0][1][..., ::-1]
+
+    def make(rate, count):
+        return made_source([(index / rate, canvas) for index in range(count)]), MadeLandmarker(face)
+
+    return make
+
+
+@pytest.mark.parametrize(("rate", "count"), [(5.0, 60), (30.0, 300), (120.0, 600)])
+def test_a_camera_of_any_rate_is_read_alike(reader, two_made_faces, rate, count):
+    source, made = two_made_faces(rate, count)
+    with LiveSession(reader, source, faces=2, every_s=0.5, landmarker=made) as session:
+        predictions = [face.prediction for frame in session for face in frame.faces if face.is_new]
+    assert {prediction.face for prediction in predictions} == {0, 1}
+    full = [prediction for prediction in predictions if prediction.valid_share == 1]
+    assert len(full) > 10
+    assert all(prediction.end_s - prediction.start_s == pytest.approx(0.7) for prediction in full)
+
+
+def test_memory_does_not_grow(reader, two_made_faces):
+    source, made = two_made_faces(30.0, 1200)
+    held = []
+    with LiveSession(reader, source, faces=2, every_s=0.5, landmarker=made) as session:
+        for frame in session:
+            if frame.index == 480:  # people have come and gone
+                tracemalloc.start()
+            elif frame.index in (720, 1199):
+                held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert held[1] - held[0] < 100_000
 
 
 def test_a_session_that_is_left_early_closes_everything(reader, rendered_face_clip, monkeypatch):
