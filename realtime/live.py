@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from stgt.command import run
+from stgt.errors import StgtError
 
 from .interruption import finished_on_signals
 from .options import LiveOptions, parse
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int | None:
 def watch(options: LiveOptions) -> int:
     """Run a session until it ends."""
     if options.record is not None:
-        from .recorder import check_target
+        from .recording import check_target
 
         check_target(options.record)  # said at once, before anything is loaded
     reader_left: BrokenPipeError | None = None
@@ -57,7 +58,7 @@ def watch(options: LiveOptions) -> int:
 def open_program(options: LiveOptions, stack: contextlib.ExitStack) -> "Program":
     """Open the source, the model and the outputs; ``stack`` closes them."""
     from .capture import is_live, open_live_source
-    from .recorder import RecordingInfo
+    from .recording import RecordingInfo
     from .recordings import Recordings
     from .session import LiveSession
 
@@ -81,7 +82,10 @@ def open_program(options: LiveOptions, stack: contextlib.ExitStack) -> "Program"
     info = RecordingInfo.of(reader, source, options.checkpoint or "pretrained", settings)
     recordings = stack.enter_context(Recordings(info, options.record, options.video))
     if options.record is not None:
-        recordings.start()
+        try:
+            recordings.start()
+        except OSError as error:
+            raise StgtError(f"--record {options.record}: {error.strerror}; choose another place") from None
     return add_outputs(options, headless, session, recordings, stack)
 
 
@@ -137,7 +141,7 @@ def replay_recording(options: LiveOptions) -> int:
     """Make the predictions of a recording again and say whether they agree; 0 if all do."""
     from dataclasses import replace
 
-    from .recorder import weights_digest
+    from .recording import weights_digest
     from .replay import read_recording, replay
 
     description = read_recording(options.replay)

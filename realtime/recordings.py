@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .frames import LiveFrame
-from .recorder import Recorder, RecordingInfo, check_target
+from .recorder import Recorder
+from .recording import RecordingInfo, check_target
 
 logger = logging.getLogger("stgt")
 
@@ -19,7 +20,7 @@ class Recordings:
     Args:
         info: where the frames come from.
         target: of the first one; later ones are numbered. None: named after the time, in the current folder.
-        videos: which videos a folder gets, see `stgt.realtime.recorder.VIDEOS`.
+        videos: which videos a folder gets, see `stgt.realtime.recording.VIDEOS`.
     """
 
     def __init__(self, info: RecordingInfo, target: Path | str | None = None, videos: str = "annotated") -> None:

@@ -12,7 +12,7 @@ from stgt.files import read_json
 from stgt.graphs.neutral import NeutralEstimator
 from stgt.inference import PreparedWindow
 
-from .recorder import DESCRIPTION, FORMAT, FORMAT_VERSION, RECORDS, TRACKS
+from .recording import DESCRIPTION, FORMAT, FORMAT_VERSION, RECORDS, TRACKS
 from .records import read_records, values_of
 from .track_store import load_neutrals, load_tracks
 

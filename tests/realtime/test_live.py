@@ -154,6 +154,12 @@ def test_a_recording_is_not_written_over(headless, tmp_path):
         live.main([*headless, *command("--record", tmp_path)])
 
 
+def test_a_place_where_nothing_can_be_written_is_one_sentence(headless, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StgtError, match="choose another place"):
+        live.main([*headless, *command("--record", tmp_path / "file" / "below")])
+
+
 @dataclass
 class Pressed:
     """A screen on which keys are pressed, one per look."""

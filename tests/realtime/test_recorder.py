@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from stgt.realtime.live import main
 from stgt.realtime.program import Program
-from stgt.realtime.recorder import Recorder, RecordingInfo
+from stgt.realtime.recorder import Recorder
+from stgt.realtime.recording import RecordingInfo
 from stgt.realtime.recordings import Recordings
 from stgt.realtime.records import read_records
 from stgt.realtime.replay import replay
@@ -25,7 +26,6 @@ from stgt.errors import SourceError, StgtError
 from stgt.faces.extract import extract
 from stgt.faces.tracks import LandmarkTrack
 from stgt.faces.video import open_source
-from stgt.inference import ExpressionReader
 
 
 def info_of(session) -> RecordingInfo:
@@ -203,7 +203,8 @@ import resource, sys
 import numpy as np
 from stgt.config import WindowConfig
 from stgt.realtime.frames import LiveFrame
-from stgt.realtime.recorder import Recorder, RecordingInfo
+from stgt.realtime.recorder import Recorder
+from stgt.realtime.recording import RecordingInfo
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 info = RecordingInfo("made", ("a", "b"), WindowConfig(), 20.0, (160, 120))
 noise = np.random.default_rng(0)
@@ -283,35 +284,51 @@ def test_recordings_begin_and_end_as_one_likes(session_frames, tmp_path):
     assert counts == [6, 8]
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
-def test_signals_leave_files_that_play(name, face_frames, checkpoint, tmp_path):
-    folder, images = tmp_path / "recording", tmp_path / "images"
-    images.mkdir()
-    for index in range(240):
-        Image.fromarray(face_frames[index % len(face_frames)][1]).save(images / f"{index:04d}.jpg")
-    arguments = ["--source", images, "--checkpoint", checkpoint, "--headless", "--json", "--every", "0"]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "stgt.realtime.live", *map(str, arguments)),
-            *("--record", str(folder), "--frame-rate", "16", "--video", "both", "--engine", "torch"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for _ in range(45):
-        process.stdout.readline()
-    process.send_signal(getattr(signal, name))
-    _, error = process.communicate(timeout=60)
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_signals_finish_the_recording(name, rendered_face_clip, checkpoint, tmp_path, monkeypatch, capsys):
+    take = Program.take
+
+    def interrupted(program, frame):
+        going_on = take(program, frame)
+        if frame.index == 15:
+            signal.raise_signal(getattr(signal, name))
+        return going_on
+
+    monkeypatch.setattr(Program, "take", interrupted)
+    folder = tmp_path / "recording"
+    arguments = ["--source", rendered_face_clip, "--checkpoint", checkpoint, "--headless", "--engine", "torch"]
+    arguments += ["--every", 0, "--as-fast-as-possible", "--record", folder, "--video", "both"]
+    main([str(argument) for argument in arguments])
+    assert "16 frames, 1 face, 16 predictions" in capsys.readouterr().err
     for video in ("video.mp4", "annotated.mp4"):
-        assert len(video_times(folder / video)) >= (12 if name == "SIGKILL" else 40)
-    result = replay(folder, ExpressionReader(checkpoint, device="cpu", engine="torch"))
-    assert result.predictions == result.agreeing >= 30
-    if name != "SIGKILL":
-        assert process.returncode == 0
-        assert "predictions" in error
-        assert json.loads((folder / "recording.json").read_text())["finished"]
-        assert (folder / "summary.png").exists()
+        assert len(video_times(folder / video)) == 16
+    assert json.loads((folder / "recording.json").read_text())["finished"]
+    assert (folder / "summary.png").exists()
+    assert main(["--replay", str(folder), "--engine", "torch"]) == 0
+    assert "16 of 16 predictions" in capsys.readouterr().out
+
+
+KILLED = """
+import os, sys, time
+import numpy as np
+from stgt.realtime.lasting_video import VideoRecorder
+noise = np.random.default_rng(0)
+video = VideoRecorder(sys.argv[1], 20, (160, 120))
+for index in range(140):
+    video.write(noise.integers(0, 255, (120, 160, 3), dtype=np.uint8), index / 20)
+while not video._waiting.empty():
+    time.sleep(0.05)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_a_video_outlives_the_process_that_was_killed(tmp_path):
+    path = tmp_path / "video.mp4"
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=60, check=False)
+    times = video_times(path)
+    assert len(times) >= 60
+    assert times == pytest.approx(np.arange(len(times)) / 20, abs=1e-3)
 
 
 def test_the_program_records_what_is_painted_without_its_hints(reader, landmarker, made_source, face_frames, tmp_path):
