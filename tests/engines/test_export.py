@@ -1,5 +1,7 @@
 """stgt export, and the files it leaves."""
 
+import contextlib
+import io
 import json
 import shutil
 
@@ -15,14 +17,24 @@ from stgt.inference import ExpressionReader
 from stgt.predict import main as predict
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The model of the package, exported, and what the command printed."""
+    folder = tmp_path_factory.mktemp("exported")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setenv("STGT_CACHE", str(folder / "cache"))
+        main(["--checkpoint", "pretrained", "--format", "onnx", "--output", str(folder / "out"), "--int8"])
+    return folder / "out", printed.getvalue()
+
+
 @pytest.fixture
-def exported(tmp_path, engine_cache, capsys):
-    main(["--checkpoint", "pretrained", "--format", "onnx", "--output", str(tmp_path / "out"), "--int8"])
-    return tmp_path / "out" / "model.onnx", capsys.readouterr().out
+def exported(whole, tmp_path):
+    """The exported file, in a folder of the test's own."""
+    return shutil.copytree(whole[0], tmp_path / "out") / "model.onnx"
 
 
-def test_export_writes_checks_and_tells(exported, pretrained):
-    path, printed = exported
+def test_export_writes_checks_and_tells(exported, whole, pretrained):
+    path, printed = exported, whole[1]
     assert sorted(file.name for file in path.parent.iterdir()) == [
         "model.int8.onnx",
         "model.int8.onnx.json",
@@ -43,7 +55,7 @@ def test_export_writes_checks_and_tells(exported, pretrained):
 
 
 def test_an_exported_model_is_a_checkpoint(exported, rendered_face_clip, tmp_path):
-    path, _ = exported
+    path = exported
     track, _ = extract(rendered_face_clip)
     expected = [window.probabilities for window in ExpressionReader(engine="torch").predict_windows(track)]
     reader = ExpressionReader(path)
@@ -58,7 +70,7 @@ def test_an_exported_model_is_a_checkpoint(exported, rendered_face_clip, tmp_pat
 
 
 def test_predict_takes_an_engine_and_an_exported_model(exported, rendered_face_clip, tmp_path):
-    path, _ = exported
+    path = exported
     for arguments in (["--checkpoint", str(path)], ["--engine", "onnxruntime"], ["--engine", "torch"]):
         table = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
         predict([str(rendered_face_clip), "--out", str(table), *arguments])
@@ -70,7 +82,7 @@ def test_predict_takes_an_engine_and_an_exported_model(exported, rendered_face_c
 
 
 def test_damaged_files_are_refused(exported, capsys):
-    path, _ = exported
+    path = exported
     whole, description = path.read_bytes(), path.with_name("model.onnx.json")
     for damaged in (whole[:-1000], whole[:5000] + b"x" + whole[5001:], b""):
         path.write_bytes(damaged)
