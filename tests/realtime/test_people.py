@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from stgt.realtime.likeness import signature, unlikeness
-from stgt.realtime.people import ALIKE, UNLIKE, People
+from stgt.realtime.people import People
+from stgt.realtime.person import ALIKE, UNLIKE
 from stgt.realtime.session import LiveSession
 
 from stgt.faces.crops import crop_face
