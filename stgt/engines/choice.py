@@ -60,13 +60,12 @@ def engine_for(loaded: "LoadedModel | ExportedModel", device: torch.device, want
         from stgt.engines.runtime import OnnxEngine
 
         return OnnxEngine(loaded.path)
-    if wanted == "torch" or device.type != "cpu":
-        return TorchEngine(loaded.model, device)
     torch_engine = TorchEngine(loaded.model, device)
-    if wanted == "auto" and not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")):
-        return torch_engine
     if wanted == "onnxruntime":
         return onnx_engine(loaded, engine_folder(), may_translate=True)
+    installed = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+    if wanted == "torch" or device.type != "cpu" or not installed:
+        return torch_engine
     return faster(loaded, torch_engine, engine_folder())
 
 
@@ -78,15 +77,18 @@ def engine_folder() -> Path:
 
 
 def faster(loaded: "LoadedModel", torch_engine: TorchEngine, folder: Path) -> Engine:
-    """The faster engine for one window on one thread, as it is kept in ``folder``, else as measured now."""
+    """The faster engine for one window on one thread, as it is kept in ``folder``, else as measured now.
+
+    Whatever is wrong with the other engine or with the folder, PyTorch reads.
+    """
     record = folder / f"{model_key(loaded)}.choice.json"
-    here = environment()
-    known = _kept_choice(record, here)
-    if known == "torch":
-        return torch_engine
     try:
+        here = environment()
+        known = _kept_choice(record, here)
+        if known == torch_engine.name:
+            return torch_engine
         other = onnx_engine(loaded, folder, may_translate=False)
-    except (StgtError, ValueError):
+    except (StgtError, ValueError, OSError, ImportError):
         return torch_engine
     if known == other.name:
         return other

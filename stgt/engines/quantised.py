@@ -24,7 +24,7 @@ def quantise(content: bytes) -> bytes:
         quantize_dynamic(
             folded, smaller, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
         )
-        return smaller.read_bytes()
+        return _standard(smaller)
 
 
 def _fold_constants(content: bytes, path: Path) -> None:
@@ -36,6 +36,17 @@ def _fold_constants(content: bytes, path: Path) -> None:
     options.optimized_model_filepath = str(path)
     options.log_severity_level = 3
     onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _standard(path: Path) -> bytes:
+    """The file without operator sets that onnxruntime names and no node is from, which other runtimes do not know."""
+    import onnx
+
+    proto = onnx.load(path)
+    used = {node.domain for node in proto.graph.node}
+    for opset in [opset for opset in proto.opset_import if opset.domain not in used]:
+        proto.opset_import.remove(opset)
+    return proto.SerializeToString(deterministic=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -69,6 +70,7 @@ def test_int8_is_smaller_and_says_about_the_same(pretrained, tmp_path):
     made = convert(pretrained, tmp_path)
     content = quantise(made.content)
     assert len(content) < 0.6 * len(made.content)
+    assert [opset.domain for opset in onnx.load_from_string(content).opset_import] == [""], "standard operators only"
     engine = OnnxEngine(content)
     batch = random_windows(pretrained.model_config, pretrained.window, 20)
     logits, expected = engine.logits(batch), made.engine.logits(batch)
