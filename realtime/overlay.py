@@ -40,7 +40,7 @@ class Overlay:
         mesh: how faces are drawn.
         timelines: where timelines are; set it by `arrange`.
         at: where everything lies.
-        boxes: of the faces of the last frame by their numbers, in pixels of the frame as it is shown.
+        occupied: what should stay in sight, faces, tags and figures, in pixels of the frame as it is shown.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Overlay:
         self._tags = TagPlaces()
         self._time_s = -math.inf
         self._figures, self._figures_s = "", -math.inf
-        self.boxes: dict[int, Box] = {}
+        self.occupied: list[Box] = []
         self.arrange(timelines)
         mesh_connections()  # read now, and not while the first frame waits
 
@@ -106,28 +106,29 @@ class Overlay:
                 draw_face(picture, points, self.mesh, self.layout, self._calm_attention(live.timestamp_s, face))
         self._paint_tags(picture, live, scale)
         self._note_figures(live)
-        if not live.faces and not self.at.cards:
-            note = f"{FaceState.NO_FACE.value}   {self._figures}"
-            draw_corner_note(picture, note, self.at, [])
-        elif self.at.foot is None:
-            draw_corner_note(picture, self._figures, self.at, list(self.boxes.values()))
+        if self.at.foot is None:
+            note = self._figures if live.faces else f"{FaceState.NO_FACE.value} · {self._figures}"
+            self.occupied.append(draw_corner_note(picture, note, self.at, self.occupied))
 
     def _paint_tags(self, picture: np.ndarray, live: LiveFrame, scale: np.ndarray) -> None:
         height, width = picture.shape[:2]
         margin = self.at.px(6)
-        self.boxes, tags = {}, {}
+        boxes: dict[int, Box] = {}
+        tags: dict[int, Tag] = {}
         for face in live.faces:
             x0, y0, x1, y1 = np.array(face.box) * [*scale, *scale]
             reach = 0.06 * max(x1 - x0, y1 - y0)  # the box keeps clear of chin and brows
-            self.boxes[face.face] = tuple(round(value) for value in (x0 - reach, y0 - reach, x1 + reach, y1 + reach))
+            boxes[face.face] = tuple(round(value) for value in (x0 - reach, y0 - reach, x1 + reach, y1 + reach))
             tags[face.face] = self._tag(face)
             colour = MUTED if face.landmarks is None else tags[face.face].colour
-            draw_corners(picture, self.boxes[face.face], colour, max(2, self.at.px(2)))
+            draw_corners(picture, boxes[face.face], colour, max(2, self.at.px(2)))
         size = self.at.px(14)
         sizes = {face: tag_size(tag, size) for face, tag in tags.items()}
         bounds = (margin, margin, width - margin, height - margin)
-        for face, corner in self._tags.place(sizes, self.boxes, bounds, margin).items():
+        self.occupied = list(boxes.values())
+        for face, corner in self._tags.place(sizes, boxes, bounds, margin).items():
             draw_tag(picture, corner, tags[face], size)
+            self.occupied.append((*corner, corner[0] + sizes[face][0], corner[1] + sizes[face][1]))
 
     def _tag(self, face: LiveFace) -> Tag:
         text, figure = self._said(face)

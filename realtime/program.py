@@ -107,7 +107,7 @@ class Program:
         from .hints import draw_help, draw_notice, draw_pause, draw_recording
 
         now_s = time.monotonic()
-        faces = list(self.overlay.boxes.values())
+        occupied = self.overlay.occupied
         at = self.overlay.at
         recorder = None if self.recordings is None else self.recordings.current
         failure = "" if self.recordings is None else self.recordings.failure
@@ -117,14 +117,14 @@ class Program:
         helped = now_s < self._help_until_s
         if noticed or helped or self._paused or recorder is not None:
             picture = picture.copy()  # the recorder may still read it
+            keys = draw_help(picture, at, occupied) if helped else None
+            occupied = occupied if keys is None else [*occupied, keys]
             if recorder is not None:
-                faces = [*faces, draw_recording(picture, recorder.seconds, at, faces)]
-            if helped:
-                draw_help(picture, at, faces)
+                occupied = [*occupied, draw_recording(picture, recorder.seconds, at, occupied)]
             if noticed:
-                draw_notice(picture, self._notice, at, faces, lift=at.px(50) if helped else 0)
+                draw_notice(picture, self._notice, at, self.overlay.occupied, keys)
             if self._paused:
-                draw_pause(picture, at, faces)
+                draw_pause(picture, at, occupied)
         self.screen.show(picture)
 
     def _obey(self) -> bool:
