@@ -56,7 +56,8 @@ def test_closing_ends_the_thread_and_whoever_waits():
         finally:
             cleaned_up.set()
 
-    handover = Handover(items(), capacity=1)
+    made = items()
+    handover = Handover(made, capacity=1)
     received = []
     waiting = threading.Thread(target=lambda: received.extend(handover))
     waiting.start()

@@ -18,8 +18,8 @@ ALPHA = np.full((24, 32, 1), 128, np.uint8)
         (RGB[..., 0], True, np.repeat(RGB[..., :1], 3, 2)),
         (RGB[..., :1], False, np.repeat(RGB[..., :1], 3, 2)),
         (np.concatenate([RGB[..., :1], ALPHA], 2), False, np.repeat(RGB[..., :1], 3, 2)),
-        (RGB.astype(np.uint16) * 257, False, RGB),
-        (RGB[..., 0].astype(np.uint16) * 257, True, np.repeat(RGB[..., :1], 3, 2)),
+        (RGB.astype(np.uint16) * 256 + 17, False, RGB),
+        (RGB[..., 0].astype(np.uint16) * 256 + 17, True, np.repeat(RGB[..., :1], 3, 2)),
     ],
     ids=["rgb", "bgr", "rgba", "bgra", "grey", "one channel", "grey and alpha", "16 bits", "grey in 16 bits"],
 )
