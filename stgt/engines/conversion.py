@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stgt.engines.engine import TorchEngine
 from stgt.engines.graph import OPSET, keep_graph, kept_graph, pour, translate
 from stgt.engines.parity import BATCHES, TOLERANCE, largest_difference
-from stgt.engines.runtime import OUTPUTS, OnnxEngine
+from stgt.engines.runtime import OUTPUTS, OnnxEngine, runtime_version
 from stgt.errors import MissingExtraError, StgtError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def _poured(graph: bytes, loaded: "LoadedModel", batches: Sequence[int]) -> Conv
         "precision": "float32",
         "inputs": engine.describe_inputs(),
         "outputs": list(OUTPUTS),
+        "onnxruntime": runtime_version(),
         "largest_difference": difference,
         "batches": list(batches),
     }

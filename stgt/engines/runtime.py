@@ -1,6 +1,7 @@
 """ONNX Runtime, on the CPU."""
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,23 @@ LOGITS, NODE_ATTENTION, FRAME_ATTENTION = OUTPUTS = ("logits", "node_attention",
 ELEMENTS = {"tensor(float)": "float32", "tensor(bool)": "bool", "tensor(uint8)": "uint8"}
 
 
+def _onnxruntime() -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("the engine onnxruntime", EXTRA) from error
+    return onnxruntime
+
+
+def runtime_version() -> str:
+    """Of the installed onnxruntime.
+
+    Raises:
+        MissingExtraError: there is none.
+    """
+    return _onnxruntime().__version__
+
+
 class OnnxEngine:
     """ONNX Runtime.
 
@@ -33,10 +51,7 @@ class OnnxEngine:
     name = "onnxruntime"
 
     def __init__(self, model: Path | str | bytes, threads: int = 1) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("the engine onnxruntime", EXTRA) from error
+        onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

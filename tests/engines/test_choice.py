@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def say(monkeypatch, **seconds):
     """Make the measurement give these seconds."""
-    monkeypatch.setattr(choice, "best_times", lambda engines, batch, rounds=0: seconds)
+    monkeypatch.setattr(choice, "best_times", lambda engines, batch, rounds, longest_s: seconds)
 
 
 def never(*_, **__):
@@ -62,6 +62,15 @@ def test_a_damaged_kept_file_is_made_anew(pretrained, engine_cache):
     kept.write_bytes(whole[:-100])
     assert engine_for(pretrained, CPU, "onnxruntime").inputs == expected.inputs
     assert kept.read_bytes() == whole
+
+
+def test_another_onnxruntime_is_held_against_pytorch_again(pretrained, engine_cache, monkeypatch):
+    engine_for(pretrained, CPU, "onnxruntime")
+    monkeypatch.setattr("stgt.engines.runtime.runtime_version", lambda: "another")
+    checked = []
+    monkeypatch.setattr("stgt.engines.conversion.largest_difference", lambda *_: checked.append(1) or 0.0)
+    engine_for(pretrained, CPU, "onnxruntime")
+    assert checked
 
 
 def test_other_weights_are_another_model(pretrained, engine_cache):
