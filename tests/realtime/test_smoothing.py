@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from stgt.realtime.smoothing import ExponentialSmoother
+from stgt.realtime.smoothing import ExponentialSmoother, SteadyLabel
 
 from stgt.errors import StgtError
 
@@ -34,3 +34,36 @@ def test_no_time_constant_is_no_smoothing():
 def test_a_negative_time_constant_is_refused():
     with pytest.raises(StgtError, match="0 .off. or more"):
         ExponentialSmoother(-1.0)
+
+
+def named(values: list[float], **settings: float) -> list[int | None]:
+    """What is named of two classes while the probability of the second goes through ``values``."""
+    steady = SteadyLabel(**settings)
+    return [steady.update(np.array([1 - value, value])) for value in values]
+
+
+def test_a_label_gives_way_only_to_one_that_is_clearly_more_probable():
+    wavering = [0.45, 0.52, 0.48, 0.53, 0.47, 0.56, 0.52, 0.48, 0.44]
+    assert named(wavering, margin=0.1) == [0, 0, 0, 0, 0, 1, 1, 1, 0]
+    assert named(wavering, margin=0.0) == [0, 1, 0, 1, 0, 1, 1, 0, 0]
+
+
+def test_uncertainty_does_not_flicker_either():
+    wavering = [0.72, 0.68, 0.72, 0.79, 0.81, 0.75, 0.69]
+    assert named(wavering, margin=0.1, min_confidence=0.7) == [1, None, None, None, 1, 1, None]
+    assert named([0.93, 0.97, 0.99], margin=0.1, min_confidence=0.95) == [None, None, 1], "certainty can be reached"
+    assert named([0.99, 0.94, 0.97, 0.98], margin=0.1, min_confidence=0.95) == [1, None, None, 1]
+
+
+def test_a_label_is_forgotten_when_told_to():
+    steady = SteadyLabel(0.3)
+    assert steady.update(np.array([0.6, 0.4])) == 0
+    assert steady.update(np.array([0.4, 0.6])) == 0
+    steady.reset()
+    assert steady.update(np.array([0.4, 0.6])) == 1
+
+
+def test_a_margin_is_a_probability():
+    for margin in (-0.1, 1.0):
+        with pytest.raises(StgtError, match="must be 0"):
+            SteadyLabel(margin)
