@@ -131,7 +131,7 @@ class People:
     def _admit(self, now_s: float, faces: list[Face], seen: dict[int, int]) -> None:
         """Give numbers to those whom nobody knows, the largest first, while there is room."""
         held = sum(
-            not person.away and number not in seen and now_s - person.last_s <= HELD_S
+            number not in seen and now_s - person.last_s <= HELD_S and person.last_s - person.first_s >= _GLIMPSE_S
             for number, person in self._people.items()
         )
         room = self.most - len(seen) - held
@@ -161,13 +161,9 @@ class People:
         return _LONG_PROBATION_S if hidden or familiar else _PROBATION_S if self.most > 1 else 0.0
 
     def _forget(self, now_s: float) -> None:
-        glimpsed = [
-            number
-            for number, person in self._people.items()
-            if person.last_s < self._now_s and person.last_s - person.first_s < _GLIMPSE_S
-        ]
-        for number in glimpsed:
-            del self._people[number]
+        for person in [*self._people.values()]:
+            if person.last_s - person.first_s < _GLIMPSE_S and now_s - person.last_s > HELD_S:
+                del self._people[person.number]
         for person in self._people.values():
             person.away = person.away or now_s - person.last_s > _FOLLOWED_S
         gone = sorted((person for person in self._people.values() if person.away), key=lambda person: person.last_s)

@@ -3,10 +3,9 @@
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,19 +18,16 @@ from stgt.faces.video import FrameSource
 from .capture import Capture, CapturedFrame, is_live, open_live_source
 from .frames import LiveFrame, PassedOver
 from .handover import Handover
-from .people import People, Sighting
 from .reading import FaceReading
+from .readings import Readings, Request
 from .schedule import DropWarning, RateMeter, Schedule
-from .window import SlidingWindow, prepare_faces
+from .window import SlidingWindow
 
 if TYPE_CHECKING:
     from stgt.inference import ExpressionReader
 
 #: Frames with landmarks that may wait for the model; of a live source all but the newest only go into the windows.
 _WAITING = 8
-
-#: Times of past frames that are kept for whoever comes into sight.
-_MOST_TIMES = 1024
 
 
 class _Tracked(NamedTuple):
@@ -42,13 +38,6 @@ class _Tracked(NamedTuple):
     found: list[Landmarks]
     waited_s: float
     landmarks_s: float
-
-
-class _Request(NamedTuple):
-    """A neutral face to be collected."""
-
-    face: int | None
-    seconds: float
 
 
 class LiveSession:
@@ -120,9 +109,7 @@ class LiveSession:
         self._reading_settings = (smoothing_s, hysteresis, least_valid_share)
         FaceReading(0, reader, *self._reading_settings)  # complains about them before anything is opened
         self._attention = attention
-        self._encode_frames = reader.frame_encoder
-        self._free_windows: list[SlidingWindow] = []
-        self._requests: SimpleQueue[_Request] = SimpleQueue()
+        self._requests: SimpleQueue[Request] = SimpleQueue()
         self._going_on = threading.Event()
         self._going_on.set()
         self._closed = threading.Event()
@@ -177,16 +164,12 @@ class LiveSession:
         """
         if not 0 < seconds < float("inf"):
             raise StgtError(f"a neutral face is collected for {seconds} s; it must be more than 0")
-        self._requests.put(_Request(face, seconds))
+        self._requests.put(Request(face, seconds))
 
     @property
     def is_calibrating(self) -> bool:
         """Whether a neutral face was asked for and is not there yet."""
-        return (
-            bool(self._asked)
-            or not self._requests.empty()
-            or any(r.is_calibrating for r in self._readings.copy().values())
-        )
+        return self._readings.is_calibrating
 
     def pause(self) -> None:
         """Analyse nothing until `resume`. What a camera gives meanwhile is passed over; a file waits."""
@@ -216,10 +199,15 @@ class LiveSession:
 
     def _begin(self) -> None:
         """Know nobody, as before the first frame."""
-        self._people = People(self.faces, smooth=self._landmarker.faces > 1)
-        self._readings: dict[int, FaceReading] = {}
-        self._asked: list[_Request] = []
-        self._times: deque[float] = deque(maxlen=_MOST_TIMES)
+        self._readings = Readings(
+            self.reader,
+            faces=self.faces,
+            smooth=self._landmarker.faces > 1,
+            attention=self._attention,
+            source=self.source.name,
+            requests=self._requests,
+            settings=self._reading_settings,
+        )
         self._passed_over = self._newest = 0
 
     def _frames(self, tracked: Handover[_Tracked]) -> Iterator[LiveFrame]:
@@ -230,17 +218,17 @@ class LiveSession:
         for item in tracked:
             frame = item.frame
             began_s = time.monotonic()
-            landmarks = self._take_in(frame.timestamp_s, item.found, frame.rgb)
+            landmarks = self._readings.take_in(frame.timestamp_s, item.found, frame.rgb)
             if self.newest_only and item.number < self._newest and len(passed_over) < _WAITING:
                 self._passed_over += 1  # a newer one is there already
                 passed_over.append(PassedOver(frame.timestamp_s, frame.rgb, landmarks))
                 continue
-            in_sight = [reading for _, reading in sorted(self._readings.items()) if reading.in_sight]
+            in_sight = self._readings.in_sight
             due = schedule.is_due(frame.timestamp_s)
             asked = [reading for reading in in_sight if due or reading.is_waiting]
             windows_s = time.monotonic()
             if asked:
-                self._predict(asked)
+                self._readings.predict(asked)
             faces = tuple(reading.live_face(is_new=reading in asked) for reading in in_sight)
             now_s = time.monotonic()
             stages = {
@@ -283,82 +271,13 @@ class LiveSession:
             self._newest = number
             yield _Tracked(frame, number, found, began_s - frame.arrived_s, time.monotonic() - began_s)
 
-    def _take_in(self, timestamp_s: float, found: list[Landmarks], rgb: np.ndarray) -> dict[int, Landmarks]:
-        """Put a frame into everybody's window; the landmarks of those who are in it, as they were analysed."""
-        if self._times and timestamp_s < self._times[-1]:
-            self._begin_anew()
-        sightings = {sighting.person: sighting for sighting in self._people.update(timestamp_s, found, rgb)}
-        self._forget()
-        prepared = prepare_faces(self.reader.windows, [sighting.landmarks for sighting in sightings.values()], rgb)
-        faces = dict(zip(sightings, prepared, strict=True))
-        for number in sightings:
-            self._enter(number)
-        self._calibrate(sightings)
-        for number, reading in self._readings.items():
-            if reading.window is None:
-                continue
-            reading.see(timestamp_s, sightings.get(number), faces.get(number))
-            if reading.window.is_over:
-                self._give_back(reading.leave())
-        self._times.append(timestamp_s)
-        horizon_s = timestamp_s - self.reader.window.duration_s - 1.0
-        while self._times[0] < horizon_s:
-            self._times.popleft()
-        return {number: sighting.landmarks for number, sighting in sightings.items()}
-
-    def _enter(self, number: int) -> None:
-        """Make sure that a person has a window."""
-        reading = self._readings.get(number)
-        if reading is None:
-            reading = self._readings[number] = FaceReading(number, self.reader, *self._reading_settings)
-        if reading.window is None:
-            window = self._free_windows.pop() if self._free_windows else SlidingWindow(self.reader.windows)
-            reading.enter(window, self._times)
-
-    def _give_back(self, window: SlidingWindow | None) -> None:
-        if window is not None:
-            self._free_windows.append(window)
-
-    def _forget(self) -> None:
-        """Drop those who would not be known again."""
-        for number in self._readings.keys() - self._people.known:
-            self._give_back(self._readings.pop(number).leave())
-
-    def _begin_anew(self) -> None:
-        """Another recording has begun."""
-        self._times.clear()
-        for reading in self._readings.values():
-            self._give_back(reading.begin_anew())
-
-    def _calibrate(self, sightings: dict[int, Sighting]) -> None:
-        """Pass on what was asked for, once the person is in sight."""
-        with contextlib.suppress(Empty):
-            while True:
-                self._asked.append(self._requests.get_nowait())
-        for request in self._asked.copy():
-            numbers = list(sightings) if request.face is None else [request.face]
-            numbers = [number for number in numbers if number in self._readings]
-            for number in numbers:
-                self._readings[number].calibrate(request.seconds)
-            if numbers or request.face is not None:
-                self._asked.remove(request)
-
-    def _predict(self, readings: list[FaceReading]) -> None:
-        """Ask the model about several people at once."""
-        windows = [reading.prepared(self._encode_frames) for reading in readings]
-        with one_torch_thread():
-            predictions, nodes = self.reader.predict_prepared(windows, self.source.name, self._attention)
-        for row, (reading, prediction) in enumerate(zip(readings, predictions, strict=True)):
-            reading.say(prediction, None if nodes is None else nodes[row].astype(np.float32))
-
     def _warm_up(self) -> None:
         """Let all run once: the first time is slow, and MediaPipe's is noisy."""
         self._landmarker.detect(0.0, np.zeros((64, 64, 3), np.uint8))
         reading = FaceReading(0, self.reader, *self._reading_settings)
         reading.enter(SlidingWindow(self.reader.windows), [0.0])
         reading.see(0.1, None, None)
-        self._predict([reading])
-        self._give_back(reading.leave())
+        self._readings.predict([reading])
 
     def _stop_threads(self) -> None:
         self._closed.set()
@@ -371,20 +290,3 @@ class LiveSession:
     def _close_source(self) -> None:
         if self._source_is_free:
             self.source.close()
-
-
-@contextlib.contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Keep torch on one core in the block.
-
-    The others find landmarks meanwhile. With more threads each waits actively for its share of the work, and takes from
-    the landmarks what it cannot use for a single small window.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
