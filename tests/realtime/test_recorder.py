@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stgt.realtime.live import main
+from stgt.realtime.overlay import Overlay
 from stgt.realtime.program import Program
 from stgt.realtime.recorder import Recorder
 from stgt.realtime.recording import RecordingInfo
@@ -332,8 +333,6 @@ def test_a_video_outlives_the_process_that_was_killed(tmp_path):
 
 
 def test_the_program_records_what_is_painted_without_its_hints(reader, landmarker, made_source, face_frames, tmp_path):
-    from stgt.realtime.overlay import Overlay
-
     class Screen:
         def __init__(self):
             self.shown = []
@@ -358,3 +357,23 @@ def test_the_program_records_what_is_painted_without_its_hints(reader, landmarke
     assert difference > 10, "the window shows its keys, the recording does not"
     rest = slice(150, 400)
     assert np.abs(recorded[5][rest, 100:380].astype(int) - screen.shown[5][rest, 100:380].astype(int)).mean() < 6
+
+
+def test_the_key_r_begins_and_ends_a_recording(session_frames, action_reader, tmp_path):
+    class Screen:
+        keys = iter(["", "", "r", "", "", "", "", "", "r", ""])
+
+        def show(self, rgb):
+            pass
+
+        def key(self, wait_ms=1):
+            return next(self.keys, "")
+
+    info, frames = session_frames
+    overlay = Overlay(action_reader.labels, info.image_size, action_reader.layout)
+    with Recordings(info, tmp_path / "recording") as recordings:
+        Program(frames, overlay, Screen(), recordings).run()
+    summary = json.loads((tmp_path / "recording" / "summary.json").read_text())
+    assert summary["frames"] == 5  # a look at the keys after each frame, and one more after a key
+    assert summary["start_s"] == pytest.approx(frames[3].timestamp_s, abs=1e-3)
+    assert len(video_times(tmp_path / "recording" / "annotated.mp4")) == 5
