@@ -1,7 +1,6 @@
 """Fine-tuning: a model that starts from the weights of a trained one instead of from random numbers."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,8 +28,6 @@ def initial_settings(init: str) -> dict[str, Any]:
         Dotted option name -> value.
     """
     model, window = read_settings(init)
-    # Fine-tuning teaches every window the name of its clip.
-    model = replace(model, pooling="mean")
     settings = {"model": to_dict(model), "window": to_dict(window)}
     dotted = {f"{group}.{key}": value for group, values in settings.items() for key, value in values.items()}
     return {**dotted, **DEFAULTS}
