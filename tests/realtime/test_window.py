@@ -120,13 +120,17 @@ def test_a_frame_is_read_by_the_backbone_only_once(frames_reader):
         read.append(len(crops))
         return frames_reader.frame_encoder(crops)
 
-    window = SlidingWindow(frames_reader.windows)
+    window = SlidingWindow(frames_reader.windows, max_frame_rate=20.0)
     neutral = average_neutral(frames_reader.layout)
     faces = 0
-    for index in range(40):
-        window.push(index / 16, prepared_at(frames_reader.windows, index / 16) if index % 7 else None)
-        faces += index % 7 > 0
-        window.sample(neutral, encode)
+    for index in range(3 * window.capacity):  # places in the buffer are used again
+        face = prepared_at(frames_reader.windows, index / 16) if index % 7 else None
+        window.push(index / 16, face)
+        faces += face is not None
+        sample = window.sample(neutral, encode)
+        crops = window.sample(neutral).frames
+        expected = frames_reader.frame_encoder(np.ascontiguousarray(crops)) * sample.frames_mask[:, None]
+        np.testing.assert_allclose(sample.frames, expected, atol=1e-4)
     first, *others = read
     assert first == 1, "only to learn how much the backbone says"
     assert sum(others) <= faces
