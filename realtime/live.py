@@ -58,6 +58,7 @@ def watch(options: LiveOptions) -> int:
 def open_program(options: LiveOptions, stack: contextlib.ExitStack) -> "Program":
     """Open the source, the model and the outputs; ``stack`` closes them."""
     from .capture import is_live, open_live_source
+    from .pipe import PipeSource
     from .recording import RecordingInfo
     from .recordings import Recordings
     from .session import LiveSession
@@ -75,6 +76,8 @@ def open_program(options: LiveOptions, stack: contextlib.ExitStack) -> "Program"
         smoothing_s=options.smoothing,
         hysteresis=options.hysteresis,
         in_real_time=options.realtime and not is_live(source),
+        # Whoever writes into a pipe waits, if asked to; a camera does not.
+        newest_only=False if isinstance(source, PipeSource) and not options.realtime else None,
         attention=looked_at,
     )
     stack.enter_context(session)
