@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stgt.inference import ExpressionReader
 
     from .program import Program
-    from .recordings import Recordings
+    from .recording.recordings import Recordings
     from .session import LiveSession
 
 #: Options that shape predictions: a recording keeps them.
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int | None:
     """Run the command; the exit code."""
     options = parse(arguments)
     if options.list_cameras:
-        from .cameras import describe_cameras, list_cameras
+        from .sources.cameras import describe_cameras, list_cameras
 
         print(describe_cameras(list_cameras()))
         return 0
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int | None:
 def watch(options: LiveOptions) -> int:
     """Run a session until it ends."""
     if options.record is not None:
-        from .recording import check_target
+        from .recording.description import check_target
 
         check_target(options.record)  # said at once, before anything is loaded
     reader_left: BrokenPipeError | None = None
@@ -57,11 +57,11 @@ def watch(options: LiveOptions) -> int:
 
 def open_program(options: LiveOptions, stack: contextlib.ExitStack) -> "Program":
     """Open the source, the model and the outputs; ``stack`` closes them."""
-    from .capture import is_live, open_live_source
-    from .pipe import PipeSource
-    from .recording import RecordingInfo
-    from .recordings import Recordings
+    from .recording.description import RecordingInfo
+    from .recording.recordings import Recordings
     from .session import LiveSession
+    from .sources.capture import is_live, open_live_source
+    from .sources.pipe import PipeSource
 
     headless = options.headless or no_display()
     source = stack.enter_context(open_live_source(options.source, options.frame_rate, options.size))
@@ -104,7 +104,7 @@ def add_outputs(
 
     overlay = screen = None
     if not headless or options.record is not None:
-        from .overlay import Overlay
+        from .painting.overlay import Overlay
 
         overlay = Overlay(
             session.reader.labels,
@@ -115,7 +115,7 @@ def add_outputs(
             timelines=options.timelines,
         )
     if not headless:
-        from .screen import Screen
+        from .painting.screen import Screen
 
         screen = stack.enter_context(Screen("stgt live", overlay.image_size))
     return Program(session, overlay, screen, recordings, options.json)
@@ -132,7 +132,7 @@ def open_reader(options: LiveOptions) -> "ExpressionReader":
 
 def no_display() -> bool:
     """Whether no window can be opened; it is said then, and the session goes on without one."""
-    from .screen import display_problem
+    from .painting.screen import display_problem
 
     problem = display_problem()
     if problem is not None:
@@ -144,8 +144,8 @@ def replay_recording(options: LiveOptions) -> int:
     """Make the predictions of a recording again and say whether they agree; 0 if all do."""
     from dataclasses import replace
 
-    from .recording import weights_digest
-    from .replay import read_recording, replay
+    from .recording.description import weights_digest
+    from .recording.replay import read_recording, replay
 
     description = read_recording(options.replay)
     checkpoint = options.checkpoint or description["checkpoint"] or "pretrained"

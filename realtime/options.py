@@ -7,7 +7,7 @@ from typing import Any
 from stgt.command import argument_parser
 from stgt.errors import StgtError
 
-from .hints import KEYS
+from .painting.hints import KEYS
 
 DESCRIPTION = """Watch a camera, a stream, a file or frames from another program through a sliding window, and say what
 faces show. A window opens; --headless works without one."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .frames import LiveFrame
-from .records import Records, json_line
+from .recording.records import Records, json_line
 
 if TYPE_CHECKING:
-    from .overlay import Overlay
-    from .recordings import Recordings
-    from .screen import Screen
+    from .painting.overlay import Overlay
+    from .painting.screen import Screen
+    from .recording.recordings import Recordings
     from .session import LiveSession
 
 _HELP_S = 6.0  # how long the keys are shown at first
@@ -104,7 +104,7 @@ class Program:
 
     def _show(self, picture: np.ndarray) -> None:
         """The painted picture with what only the window shows."""
-        from .hints import draw_help, draw_notice, draw_pause, draw_recording
+        from .painting.hints import draw_help, draw_notice, draw_pause, draw_recording
 
         now_s = time.monotonic()
         occupied = self.overlay.occupied

@@ -16,7 +16,7 @@ from .window import FrameEncoder, PreparedFace, SlidingWindow
 if TYPE_CHECKING:
     from stgt.inference import ExpressionReader, Prediction
 
-    from .people import Sighting
+    from .people.following import Sighting
 
 
 class FaceReading:

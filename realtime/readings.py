@@ -10,7 +10,7 @@ import numpy as np
 
 from stgt.faces.landmarker import Landmarks
 
-from .people import People, Sighting
+from .people.following import People, Sighting
 from .reading import FaceReading
 from .window import SlidingWindow, prepare_faces
 

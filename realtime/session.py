@@ -15,12 +15,12 @@ from stgt.errors import StgtError
 from stgt.faces.landmarker import FaceLandmarker, Landmarks
 from stgt.faces.video import FrameSource
 
-from .capture import Capture, CapturedFrame, is_live, open_live_source
 from .frames import LiveFrame, PassedOver
-from .handover import Handover
 from .reading import FaceReading
 from .readings import Readings, Request
 from .schedule import DropWarning, RateMeter, Schedule
+from .sources.capture import Capture, CapturedFrame, is_live, open_live_source
+from .sources.handover import Handover
 from .window import SlidingWindow
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from stgt.realtime import live, screen
+from stgt.realtime import live
 from stgt.realtime.interruption import finished_on_signals
-from stgt.realtime.overlay import Overlay
+from stgt.realtime.painting import screen
+from stgt.realtime.painting.overlay import Overlay
 from stgt.realtime.program import Program
-from stgt.realtime.records import read_records
+from stgt.realtime.recording.records import read_records
 from stgt.realtime.session import LiveSession
 
 from stgt import predict

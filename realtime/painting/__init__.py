@@ -1,0 +1,1 @@
+"""A LiveFrame painted: marks, timelines, hints; the window and its keys."""

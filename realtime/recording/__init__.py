@@ -1,0 +1,1 @@
+"""What a session leaves behind, and playing it again."""

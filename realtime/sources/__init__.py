@@ -1,0 +1,1 @@
+"""Where frames come from: cameras, network streams, pipes, files; opened again when they are lost."""
