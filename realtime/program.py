@@ -58,6 +58,8 @@ class Program:
     def run(self) -> None:
         """Until the source ends, q is pressed, or Ctrl-C: that is not raised, so that what was begun is finished."""
         totals = _Totals()
+        if self.screen is not None:
+            self.session.on_wait = self.wait
         with contextlib.suppress(KeyboardInterrupt):
             for live in self.session:
                 totals.count(live)
@@ -77,6 +79,15 @@ class Program:
         if self.screen is None:
             return True
         self._show(picture)
+        return self._obey()
+
+    def wait(self) -> bool:
+        """Obey the keys while a source gives nothing, such as a camera that was unplugged; whether to go on."""
+        if self._last is None:
+            return self.screen.key() != "q"
+        if getattr(self.session.source, "is_lost", False):
+            self._tell("no pictures; trying again")
+        self._show(self.overlay.paint(self._last))
         return self._obey()
 
     def _say(self, live: LiveFrame) -> None:

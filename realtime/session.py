@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _WAITING = 8
 
 
+#: How often someone is asked whether to go on waiting for a source that gives nothing, seconds.
+_WAIT_S = 0.5
+
+
 class _Tracked(NamedTuple):
     """A frame whose faces were found."""
 
@@ -70,6 +74,7 @@ class LiveSession:
         reader: the model.
         source: the open source.
         faces: as given.
+        on_wait: called twice a second while no frame comes, by whoever iterates; if it gives False, that was it.
 
     Raises:
         SourceError: the source cannot be opened.
@@ -103,6 +108,7 @@ class LiveSession:
             raise StgtError(f"the landmarker finds {landmarker.faces} faces at most, but {faces} are to be followed")
         self.reader = reader
         self.faces = faces
+        self.on_wait: Callable[[], object] | None = None
         self.every_s = every_s
         self.every_frames = every_frames
         self.in_real_time = in_real_time
@@ -215,7 +221,7 @@ class LiveSession:
         rate, warning = RateMeter(), DropWarning()
         passed_over: list[PassedOver] = []
         index = 0
-        for item in tracked:
+        for item in self._arriving(tracked):
             frame = item.frame
             began_s = time.monotonic()
             landmarks = self._readings.take_in(frame.timestamp_s, item.found, frame.rgb)
@@ -254,6 +260,17 @@ class LiveSession:
             )
             passed_over.clear()
             index += 1
+
+    def _arriving(self, tracked: Handover[_Tracked]) -> Iterator[_Tracked]:
+        """What is tracked; while nothing comes, ``on_wait`` is asked whether to go on."""
+        while True:
+            try:
+                yield tracked.take(_WAIT_S)
+            except TimeoutError:
+                if self.on_wait is not None and self.on_wait() is False:
+                    return
+            except EOFError:
+                return
 
     def _tracked(self, frames: Capture) -> Iterator[_Tracked]:
         """Find the faces in each frame; runs in a thread of its own."""

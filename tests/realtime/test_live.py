@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -213,6 +214,30 @@ def test_the_session_stands_still_while_paused(program):
     program.screen = Pressed(["", "n", "p", "", "", "p", "", "q"])
     program.run()
     assert calls == ["neutral 1.5", "pause", "resume"]
+
+
+class Impatient(Pressed):
+    """Presses q a while after the first picture."""
+
+    def show(self, rgb):
+        if not self.shown:
+            self.since_s = time.monotonic()
+        super().show(rgb)
+
+    def key(self, wait_ms=1):
+        return "q" if self.shown and time.monotonic() - self.since_s > 0.2 else ""
+
+
+def test_keys_are_obeyed_while_no_picture_comes(reader, landmarker, made_source, face_frames):
+    source = made_source(face_frames[:3], wait_s=1.0)
+    with LiveSession(reader, source, landmarker=landmarker) as session:
+        program = Program(session, overlay=Overlay(reader.labels, source.image_size, reader.layout))
+        program.screen = Impatient([])
+        frames = []
+        take = program.take
+        program.take = lambda live: frames.append(live.index) or take(live)
+        program.run()
+    assert frames == [0], "the next picture would have come a second after the first"
 
 
 def test_termination_and_ctrl_c_interrupt_once():
