@@ -58,7 +58,7 @@ class Program:
     def run(self) -> None:
         """Until the source ends, q is pressed, or Ctrl-C: that is not raised, so that what was begun is finished."""
         totals = _Totals()
-        if self.screen is not None:
+        if self.screen is not None and hasattr(self.session, "on_wait"):
             self.session.on_wait = self.wait
         with contextlib.suppress(KeyboardInterrupt):
             for live in self.session:
