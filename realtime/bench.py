@@ -36,6 +36,9 @@ class MemorySource(FrameSource):
         frame_rate: Hz.
         name: for tables.
         repeats: how often they are shown; the clock goes on.
+
+    Attributes:
+        frames: as given, once.
     """
 
     def __init__(self, frames: Sequence[np.ndarray], frame_rate: float, name: str, repeats: int = 1) -> None:
@@ -43,11 +46,11 @@ class MemorySource(FrameSource):
         self.image_size = (frames[0].shape[1], frames[0].shape[0])
         self.frame_rate = frame_rate
         self.frame_count = len(frames) * repeats
-        self._frames = frames
+        self.frames = frames
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         for index in range(self.frame_count):
-            yield index / self.frame_rate, self._frames[index % len(self._frames)]
+            yield index / self.frame_rate, self.frames[index % len(self.frames)]
 
     def close(self) -> None:
         """Nothing is open."""
@@ -120,7 +123,7 @@ def session_turn(reader: "ExpressionReader", landmarker: FaceLandmarker, faces: 
 def measure(turns: Mapping[str, Turn], source: MemorySource, stretch: int, rounds: int) -> dict[str, Timing]:
     """Let everyone take turns over stretches of ``stretch`` frames, ``rounds`` times."""
     timings = {name: Timing() for name in turns}
-    frames = source._frames
+    frames = source.frames
     for number in range(rounds):
         first = number * stretch % max(1, len(frames) - stretch + 1)
         part = MemorySource(frames[first : first + stretch], source.frame_rate, source.name)
@@ -129,16 +132,19 @@ def measure(turns: Mapping[str, Turn], source: MemorySource, stretch: int, round
     return timings
 
 
-def load_frames(video: Path, most: int, least: int) -> MemorySource:
-    """The first frames of a video, in memory; a short one goes back and forth until it has ``least`` frames.
+def load_frames(video: str | None, most: int, least: int) -> MemorySource:
+    """The first frames of a video, or of the one of stgt; short ones go back and forth to ``least`` frames.
 
     Raises:
         SourceError: it cannot be read, or is a single picture.
     """
-    with open_source(video) as source:
+    from stgt.bench import sample_video
+
+    path = Path(video) if video else sample_video()
+    with open_source(path) as source:
         frames = [rgb for _, (_, rgb) in zip(range(most), source, strict=False)]
         if len(frames) < 2:
-            raise SourceError(f"{video} is a single picture; give a video")
+            raise SourceError(f"{path} is a single picture; give a video")
         while len(frames) < least:
             frames += frames[::-1]
         return MemorySource(frames, source.frame_rate, source.name)
@@ -209,14 +215,13 @@ def bench_live(config: LiveBenchConfig, peers: Mapping[str, Turn] | None = None)
     Raises:
         StgtError: settings that measure nothing.
     """
-    from stgt.bench import sample_video
     from stgt.inference import ExpressionReader
 
     if config.stretch < 2 * UNCOUNTED or config.rounds < 1 or config.faces < 1:
         raise StgtError(f"--stretch must be at least {2 * UNCOUNTED}, --rounds and --faces at least 1")
-    source = load_frames(Path(config.video) if config.video else sample_video(), config.frames, config.stretch)
+    source = load_frames(config.video, config.frames, config.stretch)
     if config.faces > 1:
-        source = MemorySource(beside(source._frames, config.faces), source.frame_rate, source.name)
+        source = MemorySource(beside(source.frames, config.faces), source.frame_rate, source.name)
     reader = ExpressionReader(config.checkpoint, config.device)
     readers = {"geometry": reader, **(pixel_readers(reader) if config.pixels else {})}
     with FaceLandmarker(faces=config.faces) as landmarker:

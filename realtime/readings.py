@@ -2,7 +2,6 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,8 +99,12 @@ class Readings:
 
     def predict(self, readings: list[FaceReading]) -> None:
         """Ask the model about several people at once."""
+        from stgt.engines.choice import one_thread
+
         windows = [reading.prepared(self._encode_frames) for reading in readings]
-        with one_torch_thread():
+        # The other cores find landmarks meanwhile. With more threads each waits actively for its share of the work, and
+        # takes from the landmarks what it cannot use for a single small window.
+        with one_thread():
             predictions, nodes = self._reader.predict_prepared(windows, self._source, self._attention)
         for row, (reading, prediction) in enumerate(zip(readings, predictions, strict=True)):
             reading.say(prediction, None if nodes is None else nodes[row].astype(np.float32))
@@ -142,20 +145,3 @@ class Readings:
                 self._readings[number].calibrate(request.seconds)
             if numbers or request.face is not None:
                 self._asked.remove(request)
-
-
-@contextlib.contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Keep torch on one core in the block.
-
-    The others find landmarks meanwhile. With more threads each waits actively for its share of the work, and takes from
-    the landmarks what it cannot use for a single small window.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -4,7 +4,6 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,14 +86,13 @@ def bench_soak(config: SoakConfig) -> list[Part]:
     Raises:
         StgtError: settings that measure nothing.
     """
-    from stgt.bench import sample_video
     from stgt.inference import ExpressionReader
 
     if config.minutes <= 0 or config.frames < 100 * PARTS or config.every_frames < 1:
         raise StgtError(f"--minutes must be positive, --frames at least {100 * PARTS}, --every_frames at least 1")
-    source = load_frames(Path(config.video) if config.video else sample_video(), most=600, least=100)
-    once = len(source._frames)
-    looped = MemorySource(source._frames, source.frame_rate, source.name, repeats=-(-config.frames // once))
+    source = load_frames(config.video, most=600, least=100)
+    once = len(source.frames)
+    looped = MemorySource(source.frames, source.frame_rate, source.name, repeats=-(-config.frames // once))
     reader = ExpressionReader(config.checkpoint, config.device)
     landmarker = RecordedLandmarker(source) if config.track_once else FaceLandmarker()
     what = "landmarks found once" if config.track_once else "MediaPipe on every frame"

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
+from .circle import Circle
 from .lettering import Box, text_width
 
 #: Pixels of the frame as it is shown: smaller ones are enlarged, so that what is written on them can be read.
@@ -17,18 +17,12 @@ _LEAST_CARD, _BELOW_CARD, _BELOW_CARDS = 84, 62, 4
 _ROWS_CARD = (70, 30)  # height of a card with a row per label: its head, and each row
 
 
-class Timelines(str, Enum):
+class Timelines(Circle):
     """Where the timelines are."""
 
     BESIDE = "beside"
     BELOW = "below"
     OFF = "off"
-
-    @property
-    def next(self) -> "Timelines":
-        """The one after it, in a circle."""
-        places = list(Timelines)
-        return places[(places.index(self) + 1) % len(places)]
 
 
 @dataclass(frozen=True)

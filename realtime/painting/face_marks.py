@@ -1,6 +1,5 @@
 """What is painted on a face: its mesh or node graph, its box, and the tag that names it."""
 
-from enum import Enum
 from functools import lru_cache
 
 import cv2
@@ -11,6 +10,7 @@ from stgt.faces.drawing import MESH_COLOUR, draw_mesh, mesh_connections
 from stgt.graphs.alignment import load_reference_face
 from stgt.graphs.layout import NodeLayout
 
+from .circle import Circle
 from .lettering import Colour
 
 _BITS = 4  # fixed-point coordinates: 1/16 pixel keeps a slow mesh from jumping between pixels
@@ -19,7 +19,7 @@ _NEAREST = 3  # nodes that a landmark between them takes its attention from
 _DARK = (10, 12, 15)
 
 
-class MeshStyle(str, Enum):
+class MeshStyle(Circle):
     """How a face is drawn."""
 
     MESH = "mesh"
@@ -27,12 +27,6 @@ class MeshStyle(str, Enum):
     GRAPH = "graph"
     """The nodes and edges that the model reads."""
     OFF = "off"
-
-    @property
-    def next(self) -> "MeshStyle":
-        """The one after it, in a circle."""
-        styles = list(MeshStyle)
-        return styles[(styles.index(self) + 1) % len(styles)]
 
 
 def attention_strength(attention: np.ndarray) -> np.ndarray:

@@ -117,7 +117,7 @@ def replay(folder: Path | str, reader: "ExpressionReader", checkpoint_sha256: st
     for number, (track, crops) in tracks.items():
         of_face = [record for record in records if record["face"] == number]
         neutrals = {} if is_whole else load_neutrals(folder / TRACKS, number, len(reader.layout))
-        differences += _differences(reader, of_face, track, crops, neutrals, attention)
+        differences += _differences(of_face, _made_again(reader, of_face, track, crops, neutrals, attention))
     differences += [np.inf] * (len(records) - len(differences))  # those whose face has no track
     known = description.get("checkpoint_sha256")
     return Replayed(
@@ -130,16 +130,8 @@ def replay(folder: Path | str, reader: "ExpressionReader", checkpoint_sha256: st
     )
 
 
-def _differences(
-    reader: "ExpressionReader",
-    records: Sequence[Mapping[str, Any]],
-    track: "LandmarkTrack",
-    crops: "CropSequence | None",
-    neutrals: Mapping[float, "NeutralFace"],
-    attention: bool,
-) -> list[float]:
+def _differences(records: Sequence[Mapping[str, Any]], again: Iterator["Prediction"]) -> list[float]:
     """The largest difference of a probability, for each prediction of one face."""
-    again = _made_again(reader, records, track, crops, neutrals, attention)
     differences = []
     for record, prediction in zip(records, again, strict=True):
         then, now = values_of(record["raw_probabilities"]), prediction.probabilities

@@ -1,0 +1,16 @@
+"""Choices that a key goes through, one after the other."""
+
+from enum import Enum
+from typing import TypeVar
+
+Choice = TypeVar("Choice", bound="Circle")
+
+
+class Circle(str, Enum):
+    """A choice that has another one after it."""
+
+    @property
+    def next(self: Choice) -> Choice:
+        """The one after it; after the last, the first."""
+        choices = list(type(self))
+        return choices[(choices.index(self) + 1) % len(choices)]
