@@ -1,9 +1,11 @@
 """``stgt bench live``: what a live session costs beside a bare MediaPipe loop, on the same frames in the same run.
 
 The frames lie in memory, so that nobody waits for a decoder. All take turns over short stretches of them, so that a
-machine whose speed drifts treats all alike. Models that read pixels have random weights here: they cost the same.
+machine whose speed drifts treats all alike: as fast as they can, and at the video's own rate, as a camera gives frames.
+Models that read pixels have random weights here: they cost the same.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +17,14 @@ import numpy as np
 from stgt.command import argument_parser, run
 from stgt.config import from_dict
 from stgt.errors import SourceError, StgtError
-from stgt.faces.landmarker import FaceLandmarker
+from stgt.faces.landmarker import FaceLandmarker, create_task, find_model
 from stgt.faces.video import FrameSource, open_source
 
-from .session import LiveSession
+from .session import LiveSession, session_landmarker
 
 if TYPE_CHECKING:
+    from mediapipe.tasks.python import vision
+
     from stgt.inference import ExpressionReader
 
 #: Frames of each turn that are not counted: threads start, caches fill.
@@ -36,20 +40,32 @@ class MemorySource(FrameSource):
         frame_rate: Hz.
         name: for tables.
         repeats: how often they are shown; the clock goes on.
+        is_paced: give each frame when a camera would, or later if nobody takes it, instead of as fast as possible.
 
     Attributes:
         frames: as given, once.
     """
 
-    def __init__(self, frames: Sequence[np.ndarray], frame_rate: float, name: str, repeats: int = 1) -> None:
+    def __init__(
+        self,
+        frames: Sequence[np.ndarray],
+        frame_rate: float,
+        name: str,
+        repeats: int = 1,
+        is_paced: bool = False,
+    ) -> None:
         self.name = name
         self.image_size = (frames[0].shape[1], frames[0].shape[0])
         self.frame_rate = frame_rate
         self.frame_count = len(frames) * repeats
         self.frames = frames
+        self.is_paced = is_paced
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
+        started_s = time.monotonic()
         for index in range(self.frame_count):
+            if self.is_paced:
+                time.sleep(max(0.0, started_s + index / self.frame_rate - time.monotonic()))
             yield index / self.frame_rate, self.frames[index % len(self.frames)]
 
     def close(self) -> None:
@@ -96,40 +112,54 @@ class Timing:
 Turn = Callable[[MemorySource], Iterator[tuple[float, Mapping[str, float]]]]
 
 
-def bare_turn(landmarker: FaceLandmarker) -> Turn:
+def bare_turn(task: "vision.FaceLandmarker") -> Turn:
     """Ten lines that anyone would write: MediaPipe on every frame, and nothing else."""
+    import mediapipe
+
+    milliseconds = itertools.count(1000, 33)
 
     def turn(source: MemorySource) -> Iterator[tuple[float, Mapping[str, float]]]:
-        landmarker.reset()
-        for timestamp_s, rgb in source:
+        for _, rgb in source:
             started = time.perf_counter()
-            landmarker.detect_all(timestamp_s, rgb)
+            task.detect_for_video(mediapipe.Image(mediapipe.ImageFormat.SRGB, rgb), next(milliseconds))
             yield time.perf_counter() - started, {}
 
     return turn
 
 
 def session_turn(reader: "ExpressionReader", landmarker: FaceLandmarker, faces: int) -> Turn:
-    """Our session, which predicts at every frame."""
+    """Our session, which predicts at every frame; what is paced it takes for a camera."""
 
     def turn(source: MemorySource) -> Iterator[tuple[float, Mapping[str, float]]]:
-        with LiveSession(reader, source, faces=faces, every_frames=1, landmarker=landmarker) as session:
+        with LiveSession(
+            reader, source, faces=faces, every_frames=1, landmarker=landmarker, newest_only=source.is_paced
+        ) as session:
             for frame in session:
                 yield frame.latency_s, frame.stages
 
     return turn
 
 
-def measure(turns: Mapping[str, Turn], source: MemorySource, stretch: int, rounds: int) -> dict[str, Timing]:
+@dataclass
+class Contestant:
+    """What was measured of one contestant: as fast as possible, and at the video's own rate."""
+
+    fast: Timing = field(default_factory=Timing)
+    paced: Timing = field(default_factory=Timing)
+
+
+def measure(turns: Mapping[str, Turn], source: MemorySource, stretch: int, rounds: int) -> dict[str, Contestant]:
     """Let everyone take turns over stretches of ``stretch`` frames, ``rounds`` times."""
-    timings = {name: Timing() for name in turns}
+    contestants = {name: Contestant() for name in turns}
     frames = source.frames
     for number in range(rounds):
         first = number * stretch % max(1, len(frames) - stretch + 1)
-        part = MemorySource(frames[first : first + stretch], source.frame_rate, source.name)
-        for name, turn in turns.items():
-            timings[name].count(turn(part))
-    return timings
+        for is_paced in (False, True):
+            part = MemorySource(frames[first : first + stretch], source.frame_rate, source.name, is_paced=is_paced)
+            for name, turn in turns.items():
+                contestant = contestants[name]
+                (contestant.paced if is_paced else contestant.fast).count(turn(part))
+    return contestants
 
 
 def load_frames(video: str | None, most: int, least: int) -> MemorySource:
@@ -209,7 +239,7 @@ class LiveBenchConfig:
     """Where the models run: auto, cpu, cuda, mps."""
 
 
-def bench_live(config: LiveBenchConfig, peers: Mapping[str, Turn] | None = None) -> dict[str, Timing]:
+def bench_live(config: LiveBenchConfig, peers: Mapping[str, Turn] | None = None) -> dict[str, Contestant]:
     """Measure and print; ``peers`` are other contestants.
 
     Raises:
@@ -224,26 +254,29 @@ def bench_live(config: LiveBenchConfig, peers: Mapping[str, Turn] | None = None)
         source = MemorySource(beside(source.frames, config.faces), source.frame_rate, source.name)
     reader = ExpressionReader(config.checkpoint, config.device)
     readers = {"geometry": reader, **(pixel_readers(reader) if config.pixels else {})}
-    with FaceLandmarker(faces=config.faces) as landmarker:
-        turns: dict[str, Turn] = {"bare MediaPipe loop": bare_turn(landmarker)}
+    with create_task(find_model(), config.faces) as task, session_landmarker(config.faces) as landmarker:
+        turns: dict[str, Turn] = {"bare MediaPipe loop": bare_turn(task)}
         turns |= {f"live, {name}": session_turn(one, landmarker, config.faces) for name, one in readers.items()}
-        timings = measure({**turns, **(peers or {})}, source, config.stretch, config.rounds)
-    report(timings, source, config)
-    return timings
+        contestants = measure({**turns, **(peers or {})}, source, config.stretch, config.rounds)
+    report(contestants, source, config)
+    return contestants
 
 
-def report(timings: Mapping[str, Timing], source: MemorySource, config: LiveBenchConfig) -> None:
+def report(contestants: Mapping[str, Contestant], source: MemorySource, config: LiveBenchConfig) -> None:
     """Print the tables: rates as ratios, latencies, shares of time per stage."""
     width, height = source.image_size
     many = f"{config.faces} faces" if config.faces > 1 else "one face"
     print(f"\n{source.name}, {width}x{height}, {many}; a prediction at every frame; {config.rounds} turns of")
-    print(f"{config.stretch} frames each, the first {UNCOUNTED} of a turn not counted")
-    bare = next(iter(timings.values()))
-    print(f"\n  {'':<26}{'frames/s':>10}{'':>9}   latency, ms: {'p50':>6}{'p95':>8}{'p99':>8}")
-    for name, timing in timings.items():
-        latencies = "".join(f"{value:8.1f}" for value in timing.percentiles_ms())
-        print(f"  {name:<26}{timing.rate:10.1f}{timing.rate / bare.rate:7.2f} x{'':>14}{latencies}")
-    staged = {name: timing.stages for name, timing in timings.items() if timing.stages}
+    print(f"{config.stretch} frames each, the first {UNCOUNTED} of a turn not counted. Latency from a frame to what is")
+    print("known of it, in ms, as fast as possible and at the video's own rate:")
+    percentiles = "".join(f"{f'p{percentile}':>7}" for percentile in PERCENTILES)
+    bare = next(iter(contestants.values())).fast
+    rate = f"at {source.frame_rate:.4g}/s:"
+    print(f"\n  {'':<26}{'frames/s':>10}{'':>9}{'fast:':>8}{percentiles}{rate:>13}{percentiles}")
+    for name, one in contestants.items():
+        fast, paced = ("".join(f"{ms:7.1f}" for ms in timing.percentiles_ms()) for timing in (one.fast, one.paced))
+        print(f"  {name:<26}{one.fast.rate:10.1f}{one.fast.rate / bare.rate:7.2f} x{'':>8}{fast}{'':>13}{paced}")
+    staged = {name: one.fast.stages for name, one in contestants.items() if one.fast.stages}
     stages = list(dict.fromkeys(stage for stage_times in staged.values() for stage in stage_times))
     print(f"\n  share of a frame's time    {''.join(f'{stage:>12}' for stage in stages)}")
     for name, stage_times in staged.items():

@@ -97,6 +97,10 @@ class Readings:
             self._times.popleft()
         return {number: sighting.landmarks for number, sighting in sightings.items()}
 
+    def tidy(self) -> None:
+        """What has to be done for a frame, but can wait until something was said of it."""
+        self._people.look_again()
+
     def predict(self, readings: list[FaceReading]) -> None:
         """Ask the model about several people at once."""
         from stgt.engines.choice import one_thread

@@ -15,7 +15,8 @@ from stgt.errors import StgtError
 from stgt.faces.landmarker import FaceLandmarker, Landmarks
 from stgt.faces.video import FrameSource
 
-from .frames import LiveFrame, PassedOver
+from .cores import keep_to, kept_to, shared_out
+from .frames import LiveFace, LiveFrame, PassedOver
 from .reading import FaceReading
 from .readings import Readings, Request
 from .schedule import DropWarning, RateMeter, Schedule
@@ -42,6 +43,15 @@ class _Tracked(NamedTuple):
     found: list[Landmarks]
     waited_s: float
     landmarks_s: float
+
+
+def session_landmarker(faces: int = 1) -> FaceLandmarker:
+    """A landmarker whose threads run where a `LiveSession` wants them."""
+    with kept_to(shared_out()[0]):
+        landmarker = FaceLandmarker(faces=faces)
+        # The first time is slow, and MediaPipe's is noisy.
+        landmarker.detect(0.0, np.zeros((64, 64, 3), np.uint8))
+    return landmarker
 
 
 class LiveSession:
@@ -128,7 +138,8 @@ class LiveSession:
                 stack.callback(self._close_source)
             self.source = source
             self.newest_only = is_live(source) if newest_only is None else newest_only
-            self._landmarker = stack.enter_context(FaceLandmarker(faces=faces)) if landmarker is None else landmarker
+            self._landmark_cores, self._model_cores = shared_out()
+            self._landmarker = stack.enter_context(session_landmarker(faces)) if landmarker is None else landmarker
             self._begin()
             self._warm_up()
             self._resources = stack.pop_all()
@@ -224,24 +235,20 @@ class LiveSession:
         for item in self._arriving(tracked):
             frame = item.frame
             began_s = time.monotonic()
-            landmarks = self._readings.take_in(frame.timestamp_s, item.found, frame.rgb)
-            if self.newest_only and item.number < self._newest and len(passed_over) < _WAITING:
-                self._passed_over += 1  # a newer one is there already
-                passed_over.append(PassedOver(frame.timestamp_s, frame.rgb, landmarks))
-                continue
-            in_sight = self._readings.in_sight
-            due = schedule.is_due(frame.timestamp_s)
-            asked = [reading for reading in in_sight if due or reading.is_waiting]
-            windows_s = time.monotonic()
-            if asked:
-                self._readings.predict(asked)
-            faces = tuple(reading.live_face(is_new=reading in asked) for reading in in_sight)
+            with kept_to(self._model_cores):
+                landmarks = self._readings.take_in(frame.timestamp_s, item.found, frame.rgb)
+                if self.newest_only and item.number < self._newest and len(passed_over) < _WAITING:
+                    self._passed_over += 1  # a newer one is there already
+                    passed_over.append(PassedOver(frame.timestamp_s, frame.rgb, landmarks))
+                    continue
+                windows_s = time.monotonic()
+                faces = self._predict(schedule.is_due(frame.timestamp_s))
             now_s = time.monotonic()
             stages = {
                 "capture": item.waited_s,
                 "landmarks": item.landmarks_s,
                 "window": windows_s - began_s,
-                "model": now_s - windows_s if asked else 0.0,
+                "model": now_s - windows_s,
             }
             dropped = frame.dropped + tracked.dropped + self._passed_over
             warning.count(dropped, stages, self.source.name)
@@ -260,6 +267,16 @@ class LiveSession:
             )
             passed_over.clear()
             index += 1
+            with kept_to(self._model_cores):
+                self._readings.tidy()
+
+    def _predict(self, is_due: bool) -> tuple[LiveFace, ...]:
+        """What is known of everyone in sight, asked anew where it ``is_due`` or somebody waits for it."""
+        in_sight = self._readings.in_sight
+        asked = [reading for reading in in_sight if is_due or reading.is_waiting]
+        if asked:
+            self._readings.predict(asked)
+        return tuple(reading.live_face(is_new=reading in asked) for reading in in_sight)
 
     def _arriving(self, tracked: Handover[_Tracked]) -> Iterator[_Tracked]:
         """What is tracked; while nothing comes, ``on_wait`` is asked whether to go on."""
@@ -275,6 +292,7 @@ class LiveSession:
     def _tracked(self, frames: Capture) -> Iterator[_Tracked]:
         """Find the faces in each frame; runs in a thread of its own."""
         number = 0
+        keep_to(self._landmark_cores)
         for frame in frames:
             if not self._going_on.is_set():
                 if self.newest_only:
@@ -289,8 +307,7 @@ class LiveSession:
             yield _Tracked(frame, number, found, began_s - frame.arrived_s, time.monotonic() - began_s)
 
     def _warm_up(self) -> None:
-        """Let all run once: the first time is slow, and MediaPipe's is noisy."""
-        self._landmarker.detect(0.0, np.zeros((64, 64, 3), np.uint8))
+        """Let the model run once: the first time is slow."""
         reading = FaceReading(0, self.reader, *self._reading_settings)
         reading.enter(SlidingWindow(self.reader.windows), [0.0])
         reading.see(0.1, None, None)

@@ -14,7 +14,7 @@ from stgt.errors import StgtError
 from stgt.faces.landmarker import FaceLandmarker, Landmarks
 
 from .bench import MemorySource, load_frames
-from .session import LiveSession
+from .session import LiveSession, session_landmarker
 
 if TYPE_CHECKING:
     from stgt.inference import ExpressionReader
@@ -94,7 +94,7 @@ def bench_soak(config: SoakConfig) -> list[Part]:
     once = len(source.frames)
     looped = MemorySource(source.frames, source.frame_rate, source.name, repeats=-(-config.frames // once))
     reader = ExpressionReader(config.checkpoint, config.device)
-    landmarker = RecordedLandmarker(source) if config.track_once else FaceLandmarker()
+    landmarker = RecordedLandmarker(source) if config.track_once else session_landmarker()
     what = "landmarks found once" if config.track_once else "MediaPipe on every frame"
     print(f"{source.name} looped, {what}, a prediction every {config.every_frames} frames")
     print(f"  {'frames':>10}{'memory, MB':>13}{'p50, ms':>10}{'p95, ms':>10}{'frames/s':>11}")

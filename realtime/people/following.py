@@ -11,7 +11,8 @@ from stgt.faces.landmarker import Landmarks
 from .person import HELD_S, NEAR, STRANGER, Face, Person, distinct, look_cost, overlap, place_cost
 
 _FOLLOWED_S = 1.5  # who was seen so recently is looked for near the place where they would be by now
-_LOOKED_EVERY_S = 0.2  # for so long places alone may say who is who
+_LOOKED_EVERY_S = 0.2  # how often those who are where they were are looked at, once there is time
+_UNLOOKED_S = 0.4  # for no longer than this may places alone say who is who
 _DOUBTED_S = 0.7  # who looks like someone else for so long is someone else
 _GLIMPSE_S = 0.25  # who was seen for less is not remembered: trackers now and then see a face where none is
 # A face that appears beside others may be one of them, half hidden or at an angle: it is looked at for a while.
@@ -50,6 +51,7 @@ class People:
         self._next = 0
         self._people: dict[int, Person] = {}
         self._strangers: list[tuple[Face, float]] = []  # without a number so far, and since when they are seen
+        self._faces: list[Face] = []  # of the newest frame
         self._now_s = -math.inf
 
     @property
@@ -69,12 +71,30 @@ class People:
             self._part(timestamp_s)
         self._forget(timestamp_s)
         self._now_s = timestamp_s
-        faces = distinct([Face(landmarks, rgb) for landmarks in found])
+        self._forget_picture()
+        self._faces = faces = distinct([Face(landmarks, rgb) for landmarks in found])
         seen = self._assign(timestamp_s, faces)
         self._admit(timestamp_s, faces, seen)
-        for face in faces:
-            face.forget_picture()
         return [self._sighting(timestamp_s, self._people[number]) for number in sorted(seen)]
+
+    def look_again(self) -> None:
+        """Make sure, now and then, that those in the newest frame are who they seem to be by their places.
+
+        For when there is time: looking takes longer than all the rest. Where it is not done, `update` looks itself.
+        """
+        for person in [*self._people.values()]:
+            if person.face not in self._faces or self._now_s - person.looked_s < _LOOKED_EVERY_S:
+                continue
+            if self._is_believed(person, person.face, self._now_s):
+                person.remember_look(self._now_s)
+            else:
+                person.leave()
+        self._forget_picture()
+
+    def _forget_picture(self) -> None:
+        for face in self._faces:
+            face.forget_picture()
+        self._faces = []
 
     def _part(self, timestamp_s: float) -> None:
         """Everyone is away, as if the recording had ended long ago."""
@@ -116,8 +136,7 @@ class People:
         """Whether places alone say who is who: everyone is where they were, and was looked at a moment ago."""
         here = sum(not person.away for person in people)
         return len(assigned) == faces == here and all(
-            people[column].doubted_s is None and now_s - people[column].looked_s < _LOOKED_EVERY_S
-            for column in assigned
+            people[column].doubted_s is None and now_s - people[column].looked_s < _UNLOOKED_S for column in assigned
         )
 
     def _is_believed(self, person: Person, face: Face, now_s: float) -> bool:

@@ -129,15 +129,20 @@ class Person:
         elif step_s > 0:
             velocity = (face.centre - self.face.centre) / step_s
             self.velocity = 0.5 * self.velocity + 0.5 * np.clip(velocity, -6 * face.size, 6 * face.size)
-        if face.was_looked_at:
-            # Slowly, where it looks otherwise: light changes, but so does a face when another passes before it.
-            share = face.trust * (1.0 if unlikeness(self.look, face.look) < ALIKE else 0.2)
-            share *= -math.expm1(-min(now_s - self.looked_s, 0.3) / MEMORY_S)
-            self.look = normalised(self.look + share * (face.look - self.look))
-            if not self.is_like_never_before(face):
-                self.latest_look = face.look
-            self.looked_s = now_s
         self.face, self.last_s, self.away = face, now_s, False
+        if face.was_looked_at:
+            self.remember_look(now_s)
+
+    def remember_look(self, now_s: float) -> None:
+        """What they look like in the newest frame, at ``now_s``, goes into what they look like on average."""
+        look, trust = self.face.look, self.face.trust
+        # Slowly, where it looks otherwise: light changes, but so does a face when another passes before it.
+        share = trust * (1.0 if unlikeness(self.look, look) < ALIKE else 0.2)
+        share *= -math.expm1(-min(now_s - self.looked_s, 0.3) / MEMORY_S)
+        self.look = normalised(self.look + share * (look - self.look))
+        if not self.is_like_never_before(self.face):
+            self.latest_look = look
+        self.looked_s = now_s
 
     def leave(self, last_s: float | None = None) -> None:
         """They are away; if given, as if since ``last_s`` and seen for long before."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stgt.errors import StgtError
+from stgt.faces.direct_results import RawFace, direct_detection
 from stgt.files import atomic_path
 
 logger = logging.getLogger("stgt")
@@ -81,24 +82,12 @@ class FaceLandmarker:
     def __init__(self, model: Path | str | None = None, faces: int = 1) -> None:
         if faces < 1:
             raise StgtError(f"the number of faces to look for is {faces}; it must be 1 or more")
-        path = find_model(model)
         self.faces = faces
-        with quiet_stderr():
-            import mediapipe
-            from mediapipe.tasks.python import BaseOptions, vision
+        self._task = create_task(find_model(model), faces)
+        import mediapipe
 
-            self._image = mediapipe.Image
-            self._rgb_format = mediapipe.ImageFormat.SRGB
-            self._task = vision.FaceLandmarker.create_from_options(
-                vision.FaceLandmarkerOptions(
-                    # Given as bytes: MediaPipe opens paths relative to places of its own on some systems.
-                    base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
-                    running_mode=vision.RunningMode.VIDEO,
-                    num_faces=faces,
-                    output_face_blendshapes=True,
-                    output_facial_transformation_matrixes=True,
-                )
-            )
+        self._image, self._rgb_format = mediapipe.Image, mediapipe.ImageFormat.SRGB
+        self._detect = direct_detection(self._task) or self._detection
         self._origin_s: float | None = None
         self._origin_ms = self._last_ms = _CLOCK_START_MS
         self._warm = False
@@ -121,14 +110,13 @@ class FaceLandmarker:
         else:
             now_ms = max(self._last_ms + 1, self._origin_ms + round((timestamp_s - self._origin_s) * 1000))
         if self._warm:
-            result = self._run(now_ms, rgb)
+            faces = self._run(now_ms, rgb)
         else:
             with quiet_stderr():  # the networks announce themselves when they first run
-                result = self._run(now_ms, rgb)
+                faces = self._run(now_ms, rgb)
             self._warm = True
-        size = (rgb.shape[1], rgb.shape[0])
-        found = (result.face_landmarks, result.face_blendshapes, result.facial_transformation_matrixes)
-        return [_landmarks(*face, size) for face in zip(*found, strict=True)]
+        scale = np.array((rgb.shape[1], rgb.shape[0], rgb.shape[1]), np.float32)
+        return [Landmarks(points * scale, blendshapes, transform) for points, blendshapes, transform in faces]
 
     def reset(self) -> None:
         """Forget the faces: what follows is another video.
@@ -139,10 +127,22 @@ class FaceLandmarker:
             self._run(self._last_ms + 1, np.zeros((64, 64, 3), np.uint8))
             self._origin_s = None
 
-    def _run(self, now_ms: int, rgb: np.ndarray) -> Any:
+    def _run(self, now_ms: int, rgb: np.ndarray) -> list[RawFace]:
         self._last_ms = now_ms
-        image = self._image(image_format=self._rgb_format, data=np.ascontiguousarray(rgb))
-        return self._task.detect_for_video(image, now_ms)
+        return self._detect(self._image(image_format=self._rgb_format, data=np.ascontiguousarray(rgb)), now_ms)
+
+    def _detection(self, image: Any, now_ms: int) -> list[RawFace]:
+        """What `direct_detection` does, by the way that MediaPipe promises."""
+        result = self._task.detect_for_video(image, now_ms)
+        found = (result.face_landmarks, result.face_blendshapes, result.facial_transformation_matrixes)
+        return [
+            (
+                np.array([(point.x, point.y, point.z) for point in face], np.float32),
+                np.array([shape.score for shape in shapes], np.float32),
+                np.array(transform, np.float32),
+            )
+            for face, shapes, transform in zip(*found, strict=True)
+        ]
 
     def close(self) -> None:
         """Free the networks. The landmarker cannot be used afterwards."""
@@ -157,16 +157,21 @@ class FaceLandmarker:
         self.close()
 
 
-def _landmarks(face: list[Any], shapes: list[Any], transform: np.ndarray, size: tuple[int, int]) -> Landmarks:
-    """MediaPipe's own objects of one face -> arrays; ``size`` is that of the picture."""
-    width, height = size
-    points = np.empty((len(face), 3), np.float32)  # filled by column: twice as fast as from a list of triples
-    points[:, 0] = [point.x for point in face]
-    points[:, 1] = [point.y for point in face]
-    points[:, 2] = [point.z for point in face]
-    points *= np.array((width, height, width), np.float32)
-    blendshapes = np.array([shape.score for shape in shapes], np.float32)
-    return Landmarks(points, blendshapes, np.array(transform, np.float32))
+def create_task(path: Path, faces: int) -> Any:
+    """MediaPipe's own FaceLandmarker in video mode, with the model that `find_model` found."""
+    with quiet_stderr():
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        return vision.FaceLandmarker.create_from_options(
+            vision.FaceLandmarkerOptions(
+                # Given as bytes: MediaPipe opens paths relative to places of its own on some systems.
+                base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
+                running_mode=vision.RunningMode.VIDEO,
+                num_faces=faces,
+                output_face_blendshapes=True,
+                output_facial_transformation_matrixes=True,
+            )
+        )
 
 
 def find_model(path: Path | str | None = None) -> Path:
