@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from stgt.command import run
 from stgt.config import AugmentationConfig, ModelConfig, WindowConfig
-from stgt.data.cards import load_card
+from stgt.data.catalog.cards import load_card
 from stgt.data.clips import WindowReader, collate
-from stgt.data.prepare import prepare_clips
+from stgt.data.preparation.prepare import prepare_clips
 from stgt.errors import DatasetError
 from stgt.evaluation.pooling import pool_clips
 from stgt.faces.tracks import LandmarkTrack

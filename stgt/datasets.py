@@ -3,7 +3,7 @@
 import textwrap
 
 from stgt.command import argument_parser, run
-from stgt.data.cards import ClipListing, DatasetCard, list_cards, load_card
+from stgt.data.catalog.cards import ClipListing, DatasetCard, list_cards, load_card
 from stgt.data.disk import counted
 from stgt.errors import DatasetError
 

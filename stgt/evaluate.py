@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from stgt.command import argument_parser, run
 from stgt.config import from_dict, to_dict
-from stgt.data.cards import DatasetCard, load_card
-from stgt.data.layouts import Clip
+from stgt.data.catalog.cards import DatasetCard, load_card
+from stgt.data.catalog.layouts import Clip
 from stgt.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def score_clips(
     arguments: Sequence[str],
 ) -> None:
     """Prepare and read the clips, print the scores, write the results."""
-    from stgt.data.prepare import prepare_clips
+    from stgt.data.preparation.prepare import prepare_clips
     from stgt.evaluation.report import ModelResult
     from stgt.inference import choose_device
     from stgt.learning.fitting import clip_table

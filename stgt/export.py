@@ -11,7 +11,7 @@ from stgt.command import argument_parser, run
 from stgt.errors import StgtError
 
 if TYPE_CHECKING:
-    from stgt.data.layouts import Clip
+    from stgt.data.catalog.layouts import Clip
     from stgt.engines.engine import Engine
     from stgt.models.checkpoint import LoadedModel
 
@@ -149,7 +149,7 @@ def find_clips(root: str, loaded: "LoadedModel") -> "LabelledClips":
         DatasetError: there are none, or the model was trained on all of their subjects.
         CheckpointError: it does not know all of their labels.
     """
-    from stgt.data.cards import load_card
+    from stgt.data.catalog.cards import load_card
     from stgt.evaluate import sentence_of, unseen
     from stgt.models.checkpoint import require_labels
 
@@ -166,7 +166,7 @@ def print_scores(
 ) -> None:
     """How well each engine reads labelled clips, with the protocol."""
     from stgt.benchmarks.engines import read_clips
-    from stgt.data.prepare import prepare_clips
+    from stgt.data.preparation.prepare import prepare_clips
 
     prepared = prepare_clips(labelled.clips, cache=cache, workers=workers)
     clips = [clip for clip in labelled.clips if clip.clip_id in prepared]

@@ -3,9 +3,9 @@
 import sys
 
 from stgt.command import argument_parser, run
-from stgt.data.cards import DatasetCard, load_card
+from stgt.data.catalog.cards import DatasetCard, load_card
 from stgt.data.disk import counted
-from stgt.data.prepare import Prepared, cache_folder, prepare_clips
+from stgt.data.preparation.prepare import Prepared, cache_folder, prepare_clips
 
 
 def main(arguments: list[str]) -> int:

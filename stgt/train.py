@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from stgt.command import argument_parser, option_in, run
 from stgt.config import TrainConfig, from_dict, to_dict
-from stgt.data.cards import DatasetCard, load_card
+from stgt.data.catalog.cards import DatasetCard, load_card
 from stgt.data.protocols import Fold, make_folds
 from stgt.errors import StgtError
 
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
     sentence = describe(card, listing.clips, folds, config)
     print(sentence)
 
-    from stgt.data.prepare import prepare_clips
+    from stgt.data.preparation.prepare import prepare_clips
     from stgt.learning.progress import ProgressBar
     from stgt.learning.publish import Outcome, print_scores, write_results
     from stgt.learning.results import model_result

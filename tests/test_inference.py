@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from stgt.config import ModelConfig, WindowConfig
+from stgt.data.catalog.layouts import Clip
 from stgt.data.clips import WindowDataset, collate
-from stgt.data.layouts import Clip
-from stgt.data.prepare import prepare_clips
+from stgt.data.preparation.prepare import prepare_clips
 from stgt.errors import CheckpointError, SourceError, StgtError
 from stgt.evaluation.pooling import pool_windows
 from stgt.faces.crops import CROP_SIZE, CropSequence, encode_crop

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stgt.data.layouts import Clip
+from stgt.data.catalog.layouts import Clip
 from stgt.data.protocols import Fold
 from stgt.errors import StgtError
 from stgt.evaluate import main as evaluate

@@ -125,8 +125,8 @@ def fit_blendshapes(synthetic: Path, cache: Path) -> BlendshapeRegression:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from stgt.data.layouts import Clip
-    from stgt.data.prepare import prepare_clips
+    from stgt.data.catalog.layouts import Clip
+    from stgt.data.preparation.prepare import prepare_clips
 
     table = synthetic / "labels.csv"
     if not table.is_file():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from stgt.data.layouts import Clip
-from stgt.data.prepared import Prepared
+from stgt.data.catalog.layouts import Clip
+from stgt.data.preparation.prepared import Prepared
 from stgt.engines.engine import Engine
 from stgt.evaluation.metrics import score
 from stgt.evaluation.pooling import peak_class, pool_clips

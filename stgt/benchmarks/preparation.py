@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 
 from stgt.benchmarks.timing import interleaved
-from stgt.data.layouts import Clip
-from stgt.data.prepare import prepare_clips
+from stgt.data.catalog.layouts import Clip
+from stgt.data.preparation.prepare import prepare_clips
 from stgt.faces.landmarker import FaceLandmarker
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from stgt.config import ModelConfig, WindowConfig, parse_streams
-from stgt.data.layouts import Clip
-from stgt.data.prepare import Prepared
+from stgt.data.catalog.layouts import Clip
+from stgt.data.preparation.prepare import Prepared
 from stgt.errors import DatasetError
 from stgt.faces.crops import CROP_SIZE, CropSequence, cut_patches, to_crop
 from stgt.faces.tracks import LandmarkTrack

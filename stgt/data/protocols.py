@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import counted, natural_key
-from stgt.data.layouts import Clip
 from stgt.errors import DatasetError
 
 if TYPE_CHECKING:
-    from stgt.data.cards import DatasetCard
+    from stgt.data.catalog.cards import DatasetCard
 
 #: Splits that ``inner_validation`` compares before it takes the most balanced one.
 CANDIDATES = 256

@@ -74,7 +74,7 @@ def engine_for(loaded: "LoadedModel | ExportedModel", device: torch.device, want
 
 def engine_folder() -> Path:
     """Where exported files and choices are kept: in ``$STGT_CACHE``, else in the user's cache folder."""
-    from stgt.data.prepare import cache_folder
+    from stgt.data.preparation.prepare import cache_folder
 
     return cache_folder() / "engines"
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from stgt.config import ModelConfig, TrainConfig, WindowConfig
+from stgt.data.catalog.layouts import Clip
 from stgt.data.clips import WindowDataset, collate
-from stgt.data.layouts import Clip
-from stgt.data.prepare import Prepared
+from stgt.data.preparation.prepare import Prepared
 from stgt.data.protocols import Fold, inner_validation
 from stgt.errors import StgtError
 from stgt.evaluation.calibration import search_temperature

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stgt.data.cards import DatasetCard
+from stgt.data.catalog.cards import DatasetCard
 from stgt.evaluation.metrics import Interval, Spread, Summary, chance, summarise
 from stgt.evaluation.report import ModelResult, ReportInput, write_report
 from stgt.files import write_json

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stgt.data.layouts import Clip
-from stgt.data.prepare import Prepared
+from stgt.data.catalog.layouts import Clip
+from stgt.data.preparation.prepare import Prepared
 from stgt.data.protocols import Fold
 from stgt.evaluation.pooling import peak_class
 from stgt.evaluation.report import Attention, ModelResult

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from stgt.config import ModelConfig, TrainConfig, names, to_dict
-from stgt.data.prepare import Prepared
+from stgt.data.preparation.prepare import Prepared
 from stgt.data.protocols import Fold
 from stgt.errors import StgtError
 from stgt.evaluation.predictions import PredictionTable

@@ -8,11 +8,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from stgt.config import TrainConfig, to_dict
-from stgt.data.cards import load_card
+from stgt.data.catalog.cards import load_card
+from stgt.data.catalog.layouts import Clip
 from stgt.data.clips import WindowSample, collate
-from stgt.data.layouts import Clip
-from stgt.data.prepare import prepare_clips
-from stgt.data.prepared import Prepared
+from stgt.data.preparation.prepare import prepare_clips
+from stgt.data.preparation.prepared import Prepared
 from stgt.data.protocols import Fold
 from stgt.errors import StgtError
 from stgt.files import read_json, write_json, write_text

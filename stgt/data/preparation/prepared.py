@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stgt.data.extraction import CacheEntry, Job, close_landmarker, extract_clip
-from stgt.data.layouts import Clip
+from stgt.data.catalog.layouts import Clip
+from stgt.data.preparation.extraction import CacheEntry, Job, close_landmarker, extract_clip
 from stgt.errors import DatasetError, StgtError
 
 if TYPE_CHECKING:

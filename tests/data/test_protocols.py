@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stgt.data.cards import load_card
-from stgt.data.layouts import Clip
+from stgt.data.catalog.cards import load_card
+from stgt.data.catalog.layouts import Clip
 from stgt.data.protocols import Fold, all_as_test, check_disjoint, inner_validation, make_folds
 from stgt.errors import DatasetError
 

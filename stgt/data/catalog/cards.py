@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stgt.data.catalog.layouts import MEDIA, Clip, Found, Layout, Reading, SubjectRule, read_layout
 from stgt.data.disk import counted, natural_key
-from stgt.data.layouts import MEDIA, Clip, Found, Layout, Reading, SubjectRule, read_layout
 from stgt.data.protocols import Protocol
 from stgt.errors import DatasetError
 

@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import image_files
-from stgt.data.layouts import Clip
 from stgt.errors import SourceError, StgtError
 from stgt.files import write_json
 

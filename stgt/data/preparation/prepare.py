@@ -13,10 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import image_files
-from stgt.data.extraction import CacheEntry, Job, Outcome, begin_worker, close_landmarker, content_key, extract_clip
-from stgt.data.layouts import Clip
-from stgt.data.prepared import Prepared
+from stgt.data.preparation.extraction import (
+    CacheEntry,
+    Job,
+    Outcome,
+    begin_worker,
+    close_landmarker,
+    content_key,
+    extract_clip,
+)
+from stgt.data.preparation.prepared import Prepared
 from stgt.errors import DatasetError, StgtError
 
 __all__ = ["Prepared", "cache_folder", "prepare_clips"]

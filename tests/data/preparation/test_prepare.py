@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stgt.data.extraction import CacheEntry, Job
-from stgt.data.layouts import Clip
-from stgt.data.prepare import cache_folder, prepare_clips, run_jobs
+from stgt.data.catalog.layouts import Clip
+from stgt.data.preparation.extraction import CacheEntry, Job
+from stgt.data.preparation.prepare import cache_folder, prepare_clips, run_jobs
 from stgt.errors import DatasetError, StgtError
 from stgt.faces.tracks import LandmarkTrack
 

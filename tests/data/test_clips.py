@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from stgt.config import AugmentationConfig, ModelConfig, WindowConfig
+from stgt.data.catalog.layouts import Clip
 from stgt.data.clips import WindowDataset, WindowReader, WindowSample, collate, sped
-from stgt.data.extraction import CacheEntry
-from stgt.data.layouts import Clip
-from stgt.data.prepare import Prepared
+from stgt.data.preparation.extraction import CacheEntry
+from stgt.data.preparation.prepare import Prepared
 from stgt.errors import DatasetError
 from stgt.faces.crops import CROP_SIZE, CropSequence, encode_crop
 from stgt.faces.tracks import BLENDSHAPES, LandmarkTrack

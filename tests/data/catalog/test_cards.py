@@ -4,7 +4,7 @@ import pytest
 
 from stgt.config import TrainConfig
 from stgt.data import disk
-from stgt.data.cards import DatasetCard, list_cards, load_card
+from stgt.data.catalog.cards import DatasetCard, list_cards, load_card
 from stgt.errors import DatasetError
 from stgt.faces import video
 

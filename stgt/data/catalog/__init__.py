@@ -1,0 +1,1 @@
+"""Dataset cards, and the clips that they find on a disk."""

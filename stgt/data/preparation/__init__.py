@@ -1,0 +1,1 @@
+"""Clips -> landmark tracks and face crops, once; and where they are kept."""
