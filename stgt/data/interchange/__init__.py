@@ -1,0 +1,1 @@
+"""Landmark tracks from and for other programs."""
