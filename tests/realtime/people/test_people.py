@@ -45,9 +45,12 @@ def picture(places: dict[int, Place]) -> np.ndarray:
 
 
 def follow(
-    people: People, times: np.ndarray, place: Callable[[float], dict[int, Place]], seed: int = 0
+    people: People, times: np.ndarray, place: Callable[[float], dict[int, Place]], seed: int = 0, in_time: bool = True
 ) -> list[dict[int, int]]:
-    """Show made-up faces, each time in another order; for every frame, the number that each of them was given."""
+    """Show made-up faces, each time in another order; for every frame, the number that each of them was given.
+
+    ``in_time``: there is time between frames to look at people again.
+    """
     rng = np.random.default_rng(seed)
     given = []
     for time_s in times:
@@ -61,18 +64,21 @@ def follow(
             (person,) = (who for who, face in zip(order, found, strict=True) if face is sighting.landmarks)
             frame[person] = sighting.person
         given.append(frame)
+        if in_time:
+            people.look_again()
     return given
 
 
+@pytest.mark.parametrize("in_time", [True, False])
 @pytest.mark.parametrize("rate", [5, 30, 120])
-def test_people_keep_their_numbers_while_they_cross(rate):
+def test_people_keep_their_numbers_while_they_cross(rate, in_time):
     def place(time_s):
         places = {7: (120 + 100 * time_s, 200.0), 8: (520 - 100 * time_s, 210.0)}
         if abs(places[7][0] - places[8][0]) < 60:
             del places[8]  # hidden
         return places
 
-    given = follow(People(2), np.arange(0, 4, 1 / rate), place)
+    given = follow(People(2), np.arange(0, 4, 1 / rate), place, in_time=in_time)
     assert given[0] == {7: given[0][7], 8: 1 - given[0][7]}
     for frame in given:
         assert frame.items() <= given[0].items()
