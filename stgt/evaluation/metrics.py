@@ -7,7 +7,7 @@ fear).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -102,8 +102,31 @@ class Spread:
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """The clips of one dataset among several; ``clips_are_subjects`` as in ``PredictionTable``."""
+
+    scores: Scores
+    intervals: Intervals
+    clips_are_subjects: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**self.scores.to_dict(), "confidence_intervals_95": intervals_dict(self.intervals)}
+
+
+@dataclass(frozen=True, eq=False)
 class Summary:
-    """Everything a report says in numbers about one table: pooled over folds, and fold by fold."""
+    """Everything a report says in numbers about one table: pooled over folds, and fold by fold.
+
+    Attributes:
+        pooled: scores of all rows together.
+        intervals: of the pooled scores.
+        folds: scores of each fold.
+        fold_war: mean and deviation over folds.
+        fold_uar: mean and deviation over folds.
+        calibration: of all rows together.
+        datasets: where the clips are of several, those of each.
+    """
 
     pooled: Scores
     intervals: Intervals
@@ -111,23 +134,28 @@ class Summary:
     fold_war: Spread
     fold_uar: Spread
     calibration: Calibration
+    datasets: dict[str, Part] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-
-        def interval(value: Interval | None) -> list[float] | None:
-            return None if value is None else [value.low, value.high]
 
         def spread(value: Spread) -> dict[str, float | None]:
             return {"mean": none_if_nan(value.mean), "sd": none_if_nan(value.sd)}
 
         return {
             "pooled": self.pooled.to_dict(),
-            "confidence_intervals_95": {"war": interval(self.intervals.war), "uar": interval(self.intervals.uar)},
+            "confidence_intervals_95": intervals_dict(self.intervals),
             "calibration": self.calibration.to_dict(),
             "over_folds": {"war": spread(self.fold_war), "uar": spread(self.fold_uar)},
             "folds": {str(fold): scores.to_dict() for fold, scores in self.folds.items()},
+            **({"datasets": {name: part.to_dict() for name, part in self.datasets.items()}} if self.datasets else {}),
         }
+
+
+def intervals_dict(intervals: Intervals) -> dict[str, list[float] | None]:
+    """Plain values for JSON."""
+    both = {"war": intervals.war, "uar": intervals.uar}
+    return {name: None if value is None else [value.low, value.high] for name, value in both.items()}
 
 
 def score(table: PredictionTable) -> Scores:
@@ -178,6 +206,15 @@ def score_folds(table: PredictionTable) -> dict[int, Scores]:
     return {int(fold): score(table.fold(fold)) for fold in np.unique(table.folds)}
 
 
+def score_datasets(table: PredictionTable, repeats: int = 1000, seed: int = 0) -> dict[str, Part]:
+    """The scores of every dataset by itself, by name; empty if the clips are not of several."""
+    parts = {}
+    for name in sorted(set(table.datasets)):
+        rows = table.dataset(name)
+        parts[name] = Part(score(rows), bootstrap_over_subjects(rows, repeats, seed), rows.clips_are_subjects)
+    return parts
+
+
 def spread(values: list[float]) -> Spread:
     """Mean and sample standard deviation (n - 1) of the scores of the folds.
 
@@ -198,6 +235,7 @@ def summarise(table: PredictionTable, repeats: int = 1000, seed: int = 0) -> Sum
         fold_war=spread([scores.war for scores in folds.values()]),
         fold_uar=spread([scores.uar for scores in folds.values()]),
         calibration=calibration(table),
+        datasets=score_datasets(table, repeats, seed),
     )
 
 

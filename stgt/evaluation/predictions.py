@@ -17,6 +17,8 @@ NO_LABEL = "none"
 UNCERTAIN = "uncertain"
 
 _COLUMNS = ("clip_id", "subject", "fold", "label", "predicted", "confidence")
+#: Stands after the subject where clips of several datasets are in one table.
+_DATASET = "dataset"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class PredictionTable:
         folds: (N,) int, the fold in which the clip was a test clip.
         truth: N true label names.
         probabilities: (N, K) float, rows sum to one or are NaN throughout.
+        datasets: N names of datasets where the clips are of several; else empty.
     """
 
     labels: tuple[str, ...]
@@ -41,15 +44,16 @@ class PredictionTable:
     folds: np.ndarray
     truth: tuple[str, ...]
     probabilities: np.ndarray
+    datasets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("labels", "clip_ids", "subjects", "truth"):
+        for name in ("labels", "clip_ids", "subjects", "truth", "datasets"):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
         count = len(self.clip_ids)
         object.__setattr__(self, "folds", np.asarray(self.folds, dtype=np.int64).reshape(-1))
         probabilities = np.asarray(self.probabilities, dtype=np.float64).reshape(count, len(self.labels))
         object.__setattr__(self, "probabilities", probabilities)
-        for name in ("subjects", "folds", "truth"):
+        for name in ("subjects", "folds", "truth", *(("datasets",) if self.datasets else ())):
             if len(getattr(self, name)) != count:
                 raise StgtError(f"PredictionTable: {count} clip_ids but {len(getattr(self, name))} {name}")
         if len(set(self.labels)) != len(self.labels):
@@ -67,6 +71,11 @@ class PredictionTable:
 
     def __len__(self) -> int:
         return len(self.clip_ids)
+
+    @property
+    def clips_are_subjects(self) -> bool:
+        """Whether every clip counts as a subject of its own, as where nobody knows who is seen in it."""
+        return len(set(self.subjects)) == len(self) > 1
 
     @property
     def read(self) -> np.ndarray:
@@ -100,7 +109,8 @@ class PredictionTable:
 
     def select(self, rows: np.ndarray | Sequence[int]) -> "PredictionTable":
         """The rows given by indices or by a boolean mask."""
-        rows = np.arange(len(self))[np.asarray(rows)]
+        rows = np.asarray(rows)
+        rows = np.arange(len(self))[rows if rows.dtype == bool else rows.astype(np.int64)]
         return PredictionTable(
             labels=self.labels,
             clip_ids=tuple(self.clip_ids[row] for row in rows),
@@ -108,11 +118,16 @@ class PredictionTable:
             folds=self.folds[rows],
             truth=tuple(self.truth[row] for row in rows),
             probabilities=self.probabilities[rows],
+            datasets=tuple(self.datasets[row] for row in rows) if self.datasets else (),
         )
 
     def fold(self, number: int) -> "PredictionTable":
         """The clips tested in fold ``number``."""
         return self.select(self.folds == number)
+
+    def dataset(self, name: str) -> "PredictionTable":
+        """The clips of the dataset ``name``."""
+        return self.select([row for row, dataset in enumerate(self.datasets) if dataset == name])
 
     @staticmethod
     def concat(tables: Sequence["PredictionTable"]) -> "PredictionTable":
@@ -133,18 +148,27 @@ class PredictionTable:
             folds=np.concatenate([table.folds for table in tables]),
             truth=sum((table.truth for table in tables), ()),
             probabilities=np.concatenate([table.probabilities for table in tables]),
+            datasets=sum((table.datasets for table in tables), ()),
         )
 
     def to_csv(self, path: Path | str) -> None:
         """Write ``clip_id,subject,fold,label,predicted,confidence,p_<label>…``; what could not be read is left empty.
 
-        Nine digits bring every float32 back as it was.
+        Nine digits bring every float32 back as it was. Clips of several datasets have a column ``dataset`` besides.
         """
         with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*_COLUMNS, *(f"p_{label}" for label in self.labels)])
+            writer.writerow([*columns_of(bool(self.datasets)), *(f"p_{label}" for label in self.labels)])
+            where = (self.datasets,) if self.datasets else ()
             rows = zip(
-                self.clip_ids, self.subjects, self.folds, self.truth, self.predicted, self.confidence, strict=True
+                self.clip_ids,
+                self.subjects,
+                *where,
+                self.folds,
+                self.truth,
+                self.predicted,
+                self.confidence,
+                strict=True,
             )
             for (*fields, confidence), probabilities in zip(rows, self.probabilities, strict=True):
                 writer.writerow([*fields, *(number(value) for value in (confidence, *probabilities))])
@@ -162,25 +186,32 @@ class PredictionTable:
                 header, *rows = list(csv.reader(file)) or [[]]
         except (OSError, UnicodeDecodeError) as error:
             raise StgtError(f"{path} cannot be read as a table of predictions: {error}") from error
-        columns = tuple(header[: len(_COLUMNS)])
-        labels = tuple(name.removeprefix("p_") for name in header[len(_COLUMNS) :])
-        if columns != _COLUMNS or not labels:
+        expected = columns_of(_DATASET in header)
+        columns = tuple(header[: len(expected)])
+        labels = tuple(name.removeprefix("p_") for name in header[len(expected) :])
+        if columns != expected or not labels:
             raise StgtError(
                 f"{path} is not a table of predictions: its columns should be {','.join(_COLUMNS)},p_<label>…"
             )
         try:
+            cells = {name: [row[column] for row in rows] for column, name in enumerate(columns)}
+            values = [[float(cell or "nan") for cell in row[len(columns) :]] for row in rows]
             return PredictionTable(
                 labels=labels,
-                clip_ids=tuple(row[0] for row in rows),
-                subjects=tuple(row[1] for row in rows),
-                folds=np.array([int(row[2]) for row in rows], dtype=np.int64),
-                truth=tuple(row[3] for row in rows),
-                probabilities=np.array(
-                    [[float(cell or "nan") for cell in row[len(_COLUMNS) :]] for row in rows], dtype=np.float64
-                ),
+                clip_ids=tuple(cells["clip_id"]),
+                subjects=tuple(cells["subject"]),
+                folds=np.array([int(cell) for cell in cells["fold"]], dtype=np.int64),
+                truth=tuple(cells["label"]),
+                probabilities=np.array(values, dtype=np.float64),
+                datasets=tuple(cells.get(_DATASET, ())),
             )
         except (ValueError, IndexError) as error:
             raise StgtError(f"{path} is damaged: a row does not fit its columns ({error})") from error
+
+
+def columns_of(several: bool) -> tuple[str, ...]:
+    """The columns before the probabilities; ``several`` if the clips are of several datasets."""
+    return (*_COLUMNS[:2], _DATASET, *_COLUMNS[2:]) if several else _COLUMNS
 
 
 def number(value: float) -> str:

@@ -58,6 +58,8 @@ class ModelResult:
         layout: the nodes on which it looked.
         seconds: time for training all folds.
         temperatures: what each fold's logits were divided by, fitted without the test clips.
+        labels: where the dataset's classes are not the model's, what becomes of each label: mappings with ``dataset``,
+            ``clips``, ``model``, ``fate``.
     """
 
     name: str
@@ -71,6 +73,7 @@ class ModelResult:
     layout: "NodeLayout | None" = None
     seconds: float | None = None
     temperatures: Sequence[float] = ()
+    labels: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +152,9 @@ def write_report(path: Path | str, report: ReportInput, repeats: int = 1000, see
         folds=list(models[0]["summary"].folds),
         chance_war=chance_war,
         chance_uar=chance_uar,
+        clips_are_subjects=first.honest.clips_are_subjects,
+        parts=_parts(models[0]["summary"]),
+        labels_matched=first.labels,
         differences=_differences(report.models, repeats, seed),
         config=flatten(report.config),
         repeats=repeats,
@@ -177,6 +183,20 @@ def _model_view(model: ModelResult, repeats: int, seed: int) -> dict[str, Any]:
         "regions": _regions(model),
         "frames": _frames(model),
         "folds": _folds(model, summary, best),
+    }
+
+
+def _parts(summary: Summary) -> dict[str, dict[str, Any]]:
+    """Dataset -> what is true of its test clips whatever a model says; empty if the clips are not of several."""
+    return {
+        name: {
+            "clips": part.scores.clips,
+            "subjects": "one per clip" if part.clips_are_subjects else part.scores.subjects,
+            "present": len(part.scores.labels) - len(part.scores.absent),
+            "commonest": part.scores.support.max() / part.scores.clips,
+            "absent": part.scores.absent,
+        }
+        for name, part in summary.datasets.items()
     }
 
 
