@@ -21,6 +21,7 @@ VIDEO_SUFFIXES = (".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 DEFAULT_FRAME_RATE = 25.0  #: Hz, of an image folder whose rate nobody gave
 
+_JOINED_S = 0.5  # a clock that jumps back by more begins anew
 _SEEK_FROM_S = 2.0  # a part that starts earlier is reached sooner by decoding from the beginning
 
 
@@ -121,27 +122,14 @@ class VideoFile(FrameSource):
         from stgt.faces.decoding import RgbConverter
 
         convert = RgbConverter()
-        previous_s, repeated, first_repeated_s = None, 0, 0.0
+        clock = _Clock(self.frame_rate, self._origin_s)
         for frame in self._frames():
-            if frame.time is not None:
-                now_s = frame.time - self._origin_s
-            else:
-                now_s = 0.0 if previous_s is None else previous_s + 1.0 / self.frame_rate
-            if previous_s is not None and now_s <= previous_s:
-                if not repeated:
-                    first_repeated_s = previous_s
-                repeated += 1
-                now_s = previous_s
-            previous_s = now_s
+            now_s = clock.tell(frame.time)
             if now_s > self.end_s + TIME_TOLERANCE_S:
                 break
             if now_s >= self.start_s - TIME_TOLERANCE_S:
                 yield now_s, fit_into(convert(frame, self._aspect), self.image_size)
-        if repeated:
-            logger.warning(
-                "%s: %d frames have the time of the frame before them (the first at %.3f s); they are kept in order",
-                *(self.name, repeated, first_repeated_s),
-            )
+        clock.report(self.name)
 
     def _frames(self) -> Iterator:
         """Decoded frames from a key frame at or before ``start_s``."""
@@ -160,6 +148,52 @@ class VideoFile(FrameSource):
         container, stream = open_video(self.name)
         with container:
             yield from decoded_frames(container, stream, self.name)
+
+
+class _Clock:
+    """The times of a file's frames, from its first one on; they never run backwards.
+
+    A time that is missing or a little early is that of the frame before. One that jumps back begins another recording
+    that was joined on, whose frames follow those before.
+
+    Args:
+        frame_rate: Hz, for what has no time.
+        origin_s: time of the first frame on the file's own clock.
+    """
+
+    def __init__(self, frame_rate: float, origin_s: float) -> None:
+        self._step_s = 1.0 / frame_rate
+        self._origin_s = origin_s
+        self._last_s: float | None = None
+        self._repeated: list[float] = []
+        self._joined: list[float] = []
+
+    def tell(self, file_s: float | None) -> float:
+        """The time of the next frame, whose file says ``file_s``."""
+        next_s = 0.0 if self._last_s is None else self._last_s + self._step_s
+        now_s = next_s if file_s is None else file_s - self._origin_s
+        if self._last_s is not None and now_s < self._last_s - _JOINED_S:
+            self._joined.append(next_s)
+            self._origin_s += now_s - next_s
+            now_s = next_s
+        elif self._last_s is not None and now_s <= self._last_s:
+            self._repeated.append(self._last_s)
+            now_s = self._last_s
+        self._last_s = now_s
+        return now_s
+
+    def report(self, name: str) -> None:
+        """Warn of what was odd."""
+        if self._repeated:
+            logger.warning(
+                "%s: %d frames have the time of the frame before them (the first at %.3f s); they are kept in order",
+                *(name, len(self._repeated), self._repeated[0]),
+            )
+        if self._joined:
+            logger.warning(
+                "%s: its clock begins anew at %s s, as where recordings were joined; what follows is timed from there",
+                *(name, ", ".join(f"{joined_s:.3f}" for joined_s in self._joined[:3])),
+            )
 
 
 class ImageFolder(FrameSource):

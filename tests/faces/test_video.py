@@ -65,6 +65,16 @@ def test_equal_timestamps_are_kept_in_order_and_named(clips, caplog):
     ]
 
 
+def test_recordings_that_were_joined_follow_each_other(clips, caplog):
+    first, second = (clips.write(f"{name}.ts", clips.numbered(20), rate=10) for name in ("one", "two"))
+    joined = first.with_name("joined.ts")
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    found = times_and_numbers(clips, open_source(joined))
+    assert [number for _, number in found] == [*range(20), *range(20)]
+    np.testing.assert_allclose([time_s for time_s, _ in found], np.arange(40) / 10, atol=1e-3)
+    assert "its clock begins anew at 2.000 s" in caplog.text
+
+
 def test_a_part_of_a_video_is_the_same_frames(clips):
     pictures = [np.full((48, 64, 3), 40 + 2 * index, np.uint8) for index in range(100)]
     path = clips.write("long.mp4", pictures, g="12")
