@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from stgt.errors import StgtError
 from stgt.faces.landmarker import BLENDSHAPE_NAMES
 
 #: Channels of the action stream: every blendshape, and its difference from the person's neutral face.
@@ -23,9 +24,17 @@ def action_stream(
 
     Returns:
         (T, 104) float32; zeros where invalid.
+
+    Raises:
+        StgtError: the blendshapes are unknown (NaN).
     """
     stream = np.concatenate([actions, actions - neutral], axis=1).astype(np.float32)
     stream[~np.asarray(valid, bool)] = 0
+    if np.isnan(stream).any():
+        raise StgtError(
+            "the stream actions needs blendshapes, which landmarks of other programs come without; "
+            "use a model that reads geometry alone (model.streams=geometry)"
+        )
     return stream
 
 

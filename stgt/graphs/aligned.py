@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stgt.graphs.geometry import aligned_nodes
 from stgt.graphs.layout import NodeLayout
+from stgt.graphs.partial import align_partial
 from stgt.graphs.windows import TIME_TOLERANCE_S
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class AlignedTrack:
 
     Attributes:
         points: (N, V, 3) float32 aligned nodes, inter-ocular units; zeros where invalid.
-        blendshapes: (N, 52) float32.
+        blendshapes: (N, 52) float32; NaN where the track does not know them.
         times: (N,) float64 s, ascending.
         valid: (N,) which frames hold a face.
     """
@@ -45,6 +46,13 @@ class AlignedTrack:
 
 
 def align_track(track: "LandmarkTrack", layout: NodeLayout) -> AlignedTrack:
-    """All frames of a track, aligned."""
-    points = aligned_nodes(track.points, track.valid, layout)
-    return AlignedTrack(points, track.blendshapes, track.times, track.valid)
+    """All frames of a track, aligned.
+
+    Raises:
+        StgtError: the track does not know all nodes of the layout.
+    """
+    blendshapes = track.blendshapes if track.has_blendshapes else np.full_like(track.blendshapes, np.nan)
+    if track.known is None and track.has_depth:
+        return AlignedTrack(aligned_nodes(track.points, track.valid, layout), blendshapes, track.times, track.valid)
+    points, valid = align_partial(track, layout)
+    return AlignedTrack(points, blendshapes, track.times, valid)

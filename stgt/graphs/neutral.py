@@ -49,6 +49,15 @@ def expressiveness_weights() -> NDArray[np.float32]:
     return weights
 
 
+def expressiveness_of(actions: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(N,) how much each of (N, 52) blendshapes shows; unknown ones (NaN) count as rest.
+
+    All frames of a track without blendshapes weigh alike, so the estimate is their mean.
+    """
+    expressiveness = actions @ expressiveness_weights()
+    return np.where(np.isnan(expressiveness), np.asarray(RESTING, expressiveness.dtype), expressiveness)
+
+
 @dataclass(frozen=True, eq=False)
 class NeutralFace:
     """A face at rest.
@@ -82,7 +91,7 @@ def frame_weights(
         return np.zeros(0)
     first = FIRST_FRAME_S if last_s is None else times[0] - last_s
     lasting = np.clip(np.concatenate([[first], np.diff(times)]), 0, LONGEST_FRAME_S)
-    expressiveness = np.asarray(actions, np.float64) @ expressiveness_weights()
+    expressiveness = expressiveness_of(np.asarray(actions, np.float64))
     return np.where(valid, lasting * np.exp((RESTING - expressiveness) / SOFTNESS), 0.0)
 
 
@@ -128,7 +137,7 @@ class NeutralEstimator:
             seen = np.asarray(valid, bool)
             shown, faces = weights[seen], actions[seen]
             self._weight = self._weight * kept + shown.sum()
-            self._expressiveness = self._expressiveness * kept + shown @ (faces @ expressiveness_weights())
+            self._expressiveness = self._expressiveness * kept + shown @ expressiveness_of(faces)
             self._nodes = self._nodes * kept + np.tensordot(shown, nodes[seen], 1)
             self._actions = self._actions * kept + shown @ faces
             self._last_s = float(times[-1])

@@ -2,8 +2,8 @@
 
 ``keypoint (M, T, V, C)`` in pixels, ``keypoint_score (M, T, V)``, ``frame_dir``, ``label``, ``total_frames``,
 ``img_shape`` and ``original_shape`` (height, width) as there. V is 478 (MediaPipe with irises), 468 (without)
-or 68 (300-W), or what ``landmarks (V,)`` says; C is 2, or 3 with z on the scale of x. Beyond pyskl: ``timestamps (T,)`` in seconds, or
-``frame_rate``; and, where they are known, ``blendshapes (T, 52)`` and ``transforms (T, 4, 4)``.
+or 68 (300-W), or what ``landmarks (V,)`` says; C is 2, or 3 with z on the scale of x. Beyond pyskl: ``timestamps (T,)``
+in seconds, or ``frame_rate``; and, where they are known, ``blendshapes (T, 52)`` and ``transforms (T, 4, 4)``.
 """
 
 import logging
