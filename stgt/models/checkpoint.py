@@ -177,12 +177,21 @@ def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
 
     Args:
         meta: the model's JSON.
-        dataset: name of a card.
+        dataset: name of a card; or several with commas between them, whose subjects are then ``dataset:subject``.
     """
     extra = meta.get("extra", {})
-    own = set(extra.get("training_subjects", ())) if meta.get("dataset") == dataset else set()
+    own = qualified(meta.get("dataset"), extra.get("training_subjects", ()))
+    wanted = dataset.split(",")
+    seen = {f"{name}:{subject}" if len(wanted) > 1 else subject for name, subject in own if name in wanted}
     before = extra.get("initialised_from")
-    return own | (seen_subjects(before, dataset) if before else set())
+    return seen | (seen_subjects(before, dataset) if before else set())
+
+
+def qualified(dataset: str | None, subjects: Sequence[str]) -> set[tuple[str, str]]:
+    """The subjects of a dataset with its name; those of a union (``a,b``), called ``a:S1``, with the name of theirs."""
+    if dataset is None or "," not in dataset:
+        return {(dataset or "", subject) for subject in subjects}
+    return {(name, subject) for name, _, subject in (subject.partition(":") for subject in subjects)}
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> LoadedModel:
