@@ -29,10 +29,30 @@ class WindowConfig:
     """Seconds between the starts of two windows when a longer clip or video is read."""
     max_gap_s: float = 0.15
     """Seconds; a sampled time with no tracked frame this near is invalid."""
+    training: str = "random"
+    """Which window of a clip is trained on: random, another one in each epoch; centre, the middle one; uniform, one
+    that is stretched over the whole clip. Where a dataset's clips run from neutral to apex, it ends with the clip."""
+    testing: str = "dense"
+    """Which windows speak for a clip: dense, one every hop_s; centre; or uniform, as for training."""
+    views: int = 1
+    """Windows of a clip that are averaged where testing is centre or uniform; two lie at offsets from each other."""
+    short: str = "mask"
+    """What comes after the end of a clip that is shorter than a window: mask, no face; hold, its last face; loop, the
+    clip from its start. A uniform window fits every clip."""
 
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise StgtError(f"window.frames is {self.frames}; a window needs at least 2 frames")
+        require_one_of("window.training", self.training, ("random", "centre", "uniform"))
+        require_one_of("window.testing", self.testing, ("dense", "centre", "uniform"))
+        require_one_of("window.short", self.short, ("mask", "hold", "loop"))
+        if self.views < 1:
+            raise StgtError(f"window.views is {self.views}; at least one window speaks for a clip")
+        if self.views > 1 and self.testing == "dense":
+            raise StgtError(
+                f"window.views is {self.views}, but dense testing reads all windows anyway; "
+                "set window.testing to centre or uniform"
+            )
         if self.frame_rate <= 0 or self.hop_s <= 0 or self.max_gap_s <= 0:
             raise StgtError("window.frame_rate, window.hop_s and window.max_gap_s must be positive")
 
@@ -77,8 +97,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         parse_streams(self.streams)
-        if self.pooling not in ("mean", "peak"):
-            raise StgtError(f"model.pooling is {self.pooling!r}; it is mean or peak")
+        require_one_of("model.pooling", self.pooling, ("mean", "peak"))
 
 
 @dataclass(frozen=True)
@@ -94,13 +113,29 @@ class OptimisationConfig:
     weight_decay: float = 0.02
     """AdamW, not on biases and norms."""
     label_smoothing: float = 0.1
-    """Of the cross entropy."""
+    """Of the loss, whichever it is."""
+    loss: str = "cross_entropy"
+    """What rare classes count: cross_entropy, see class_weights; class_balanced, the inverse of their effective number
+    of clips (Cui et al., CVPR 2019); logit_adjusted, logits shifted by log frequencies (Menon et al., ICLR 2021)."""
     class_weights: bool = True
-    """Weigh classes by inverse square-root frequency."""
+    """Weigh the classes of cross_entropy by inverse square-root frequency."""
+    class_balance: float = 0.999
+    """Beta of class_balanced: from 0, all classes alike, to nearly 1, inverse frequency."""
+    logit_adjustment: float = 1.0
+    """Tau of logit_adjusted, the factor of the log frequencies."""
+    sampling: str = "natural"
+    """How often clips are drawn: natural, each once an epoch; balanced, each class as often as any other; square_root,
+    in between. Frequencies in losses are those of the clips as they are drawn."""
     precision: str = "32-true"
     """Lightning's name: 32-true, bf16-mixed, 16-mixed."""
     gradient_clip: float = 1.0
     """Norm; 0 switches it off."""
+
+    def __post_init__(self) -> None:
+        require_one_of("optimisation.loss", self.loss, ("cross_entropy", "class_balanced", "logit_adjusted"))
+        require_one_of("optimisation.sampling", self.sampling, ("natural", "balanced", "square_root"))
+        if not 0 <= self.class_balance < 1:
+            raise StgtError(f"optimisation.class_balance is {self.class_balance}; it is at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -139,6 +174,10 @@ class TrainConfig:
     """One of the card's protocols; none: its default."""
     fold: int | None = None
     """Run only this fold (from 0); none: the whole protocol."""
+    jobs: int = 1
+    """Folds that are fitted side by side, each in a process of its own with its share of the threads."""
+    dataset_weights: str = ""
+    """For a union of datasets: the share of the clips drawn from each, like afew=1,dfew=2; empty: by their sizes."""
     compare: str = ""
     """Comma-separated further models, trained on the same folds with the same settings; empty: none."""
     compare_width: int | None = None
@@ -170,6 +209,12 @@ class TrainConfig:
     window: WindowConfig = field(default_factory=WindowConfig)
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+
+
+def require_one_of(setting: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise StgtError if a setting is none of its choices."""
+    if value not in choices:
+        raise StgtError(f"{setting} is {value!r}; it is {', '.join(choices[:-1])} or {choices[-1]}")
 
 
 def parse_streams(text: str) -> tuple[str, ...]:

@@ -130,9 +130,12 @@ def window_starts(track: Frames, config: WindowConfig) -> list[float]:
 
     A track shorter than a window gives exactly one, which starts with the track: its last frames are invalid.
     """
-    if len(track.times) == 0:
-        return [0.0]
-    begin, last = float(track.times[0]), float(track.times[-1]) - config.duration_s
+    return starts_between(track.times[0], track.times[-1], config) if len(track.times) else [0.0]
+
+
+def starts_between(first_s: float, last_s: float, config: WindowConfig) -> list[float]:
+    """``window_starts`` of a track of which only the times of its first and last frame are known."""
+    begin, last = float(first_s), float(last_s) - config.duration_s
     if last <= begin + TIME_TOLERANCE_S:
         return [begin]
     hops = int(np.floor((last - begin + TIME_TOLERANCE_S) / config.hop_s))
