@@ -4,7 +4,6 @@ import json
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,9 @@ TIME_TOLERANCE_S = 1e-6  #: times are compared with this slack: a container's cl
 class LandmarkTrack:
     """The landmarks of one face over ``T`` frames.
 
-    MediaPipe tells everything. A track that another program made may know fewer landmarks, no depth and no blendshapes
-    (`stgt.data.interchange`); its last three attributes say so, and what is unknown is zero in the arrays.
+    MediaPipe tells everything. What the program that made a track does not know (landmarks, depth, blendshapes; see
+    `stgt.data.interchange`) is NaN in every frame that holds a face, and `known`, `has_depth` and `has_blendshapes` say
+    so; whatever is computed from an unknown number is then unknown, too, and never a plausible wrong one.
 
     Attributes:
         points: ``(T, 478, 3)`` float32, image pixels: x right, y down, z (away from the camera) on the scale of x.
@@ -34,12 +34,9 @@ class LandmarkTrack:
         transforms: ``(T, 4, 4)`` float32, from MediaPipe's canonical face (cm) to the camera.
         image_size: ``(width, height)`` of the frames in pixels.
         source: the video, folder or camera, as it was given.
-        known: the landmarks that the track knows, ascending; ``None``: all of them.
-        has_depth: whether z is known.
-        has_blendshapes: whether the blendshapes are known.
 
     Raises:
-        ValueError: shapes that disagree, times that run backwards, landmarks that there are not.
+        ValueError: shapes that disagree, times that run backwards.
     """
 
     points: np.ndarray
@@ -49,9 +46,6 @@ class LandmarkTrack:
     transforms: np.ndarray
     image_size: tuple[int, int]
     source: str
-    known: tuple[int, ...] | None = None
-    has_depth: bool = True
-    has_blendshapes: bool = True
 
     def __post_init__(self) -> None:
         count = len(self.times)
@@ -73,23 +67,34 @@ class LandmarkTrack:
         if width <= 0 or height <= 0:
             raise ValueError(f"LandmarkTrack.image_size is {self.image_size}; it must be positive")
         object.__setattr__(self, "image_size", (width, height))
-        if self.known is not None:
-            known = tuple(sorted({int(landmark) for landmark in self.known}))
-            if known and not 0 <= known[0] <= known[-1] < LANDMARKS:
-                raise ValueError(f"LandmarkTrack.known must be landmarks from 0 to {LANDMARKS - 1}")
-            object.__setattr__(self, "known", None if len(known) == LANDMARKS else known)
-
-    @property
-    def limits(self) -> dict[str, Any]:
-        """What the track does not know, as arguments of this class that JSON can hold; empty where it knows all.
-
-        Whoever keeps a track in a form of its own keeps this, too: ``LandmarkTrack(..., **limits)``.
-        """
-        limits: dict[str, Any] = {} if self.known is None else {"known": list(self.known)}
-        return limits | {name: False for name in ("has_depth", "has_blendshapes") if not getattr(self, name)}
 
     def __len__(self) -> int:
         return len(self.times)
+
+    @property
+    def known(self) -> np.ndarray | None:
+        """The landmarks that the track knows, ascending; ``None``: all of them."""
+        seen = self._first_face
+        if seen is None or not np.isnan(self.points[seen, :, 0]).any():
+            return None
+        return np.flatnonzero(~np.isnan(self.points[seen, :, 0]))
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether z is known."""
+        seen = self._first_face
+        return seen is None or not np.isnan(self.points[seen, :, 2]).all()
+
+    @property
+    def has_blendshapes(self) -> bool:
+        """Whether the blendshapes are known."""
+        seen = self._first_face
+        return seen is None or not np.isnan(self.blendshapes[seen]).any()
+
+    @property
+    def _first_face(self) -> int | None:
+        """The first frame that holds a face: what is unknown there is unknown in all."""
+        return int(self.valid.argmax()) if self.valid.any() else None
 
     @property
     def duration_s(self) -> float:
@@ -133,12 +138,7 @@ class LandmarkTrack:
             tensors,
             FORMAT,
             FORMAT_VERSION,
-            {
-                "image_width": str(width),
-                "image_height": str(height),
-                "source": self.source,
-                **({"limits": json.dumps(self.limits)} if self.limits else {}),
-            },
+            {"image_width": str(width), "image_height": str(height), "source": self.source},
         )
 
     @classmethod
@@ -151,8 +151,7 @@ class LandmarkTrack:
         tensors, metadata = load_tensors(path, FORMAT, FORMAT_VERSION, "a landmark track", "stgt track")
         try:
             size = (int(metadata["image_width"]), int(metadata["image_height"]))
-            limits = json.loads(metadata.get("limits", "{}"))
-            return cls(**tensors, image_size=size, source=metadata["source"], **limits)
+            return cls(**tensors, image_size=size, source=metadata["source"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{path}: the track contradicts itself ({error}); make it again with stgt track"

@@ -51,8 +51,8 @@ def align_track(track: "LandmarkTrack", layout: NodeLayout) -> AlignedTrack:
     Raises:
         StgtError: the track does not know all nodes of the layout.
     """
-    blendshapes = track.blendshapes if track.has_blendshapes else np.full_like(track.blendshapes, np.nan)
     if track.known is None and track.has_depth:
-        return AlignedTrack(aligned_nodes(track.points, track.valid, layout), blendshapes, track.times, track.valid)
-    points, valid = align_partial(track, layout)
-    return AlignedTrack(points, blendshapes, track.times, valid)
+        points, valid = aligned_nodes(track.points, track.valid, layout), track.valid
+    else:
+        points, valid = align_partial(track, layout)
+    return AlignedTrack(points, track.blendshapes, track.times, valid)

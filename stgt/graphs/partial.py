@@ -36,7 +36,7 @@ def align_partial(track: "LandmarkTrack", layout: NodeLayout) -> tuple[NDArray[n
     Raises:
         StgtError: the layout has nodes that the track does not know.
     """
-    known = np.arange(MESH_POINTS) if track.known is None else np.array(track.known, np.int64)
+    known = np.arange(MESH_POINTS) if track.known is None else track.known
     check_nodes(track.source, known, layout)
     stable = load_reference_face().stable
     fitted = stable if track.has_depth else np.union1d(stable, NOSE)

@@ -42,12 +42,11 @@ def assembled(
     valid: NDArray[np.bool_],
     times: NDArray[np.float64],
     landmarks: NDArray[np.int64],
-    has_depth: bool,
     image_size: tuple[int, int] | None = None,
     blendshapes: NDArray[np.float32] | None = None,
     transforms: NDArray[np.float32] | None = None,
 ) -> LandmarkTrack:
-    """A track from (T, V, 3) pixels of the V ``landmarks``; what is not given is unknown.
+    """A track from (T, V, 3) pixels of the V ``landmarks``; what is not given is unknown, as is a z of NaN.
 
     Raises:
         SourceError: the points are shares of the picture, not pixels, or the times run backwards.
@@ -58,25 +57,19 @@ def assembled(
             f"{path}: the points lie between {seen[..., :2].min():.2f} and {seen[..., :2].max():.2f}, so they are "
             "shares of the picture; landmarks are pixels: multiply x by the picture's width and y by its height"
         )
-    everything = np.zeros((len(points), LANDMARKS, 3), np.float32)
+    count = len(points)
+    everything = np.full((count, LANDMARKS, 3), np.nan, np.float32)
     everything[:, landmarks] = points
-    everything[~valid] = 0
+    if blendshapes is None:
+        blendshapes = np.full((count, BLENDSHAPES), np.nan, np.float32)
+    if transforms is None:
+        transforms = np.full((count, 4, 4), np.nan, np.float32)
+    for array in (everything, blendshapes, transforms):
+        array[~valid] = 0
     if image_size is None:  # not told: a picture that holds all points
         far = np.ceil(seen[..., :2].max(axis=(0, 1))) if seen.size else (1, 1)
         image_size = (max(int(far[0]), 1), max(int(far[1]), 1))
-    count = len(points)
     try:
-        return LandmarkTrack(
-            everything,
-            times,
-            valid,
-            np.zeros((count, BLENDSHAPES), np.float32) if blendshapes is None else blendshapes,
-            np.zeros((count, 4, 4), np.float32) if transforms is None else transforms,
-            image_size,
-            str(path),
-            known=tuple(landmarks.tolist()),
-            has_depth=has_depth,
-            has_blendshapes=blendshapes is not None,
-        )
+        return LandmarkTrack(everything, times, valid, blendshapes, transforms, image_size, str(path))
     except ValueError as error:
         raise SourceError(f"{path} contradicts itself: {error}") from None

@@ -20,7 +20,7 @@ def read_tracks(path: Path | str, frame_rate: float | None = None) -> LandmarkTr
         frame_rate: Hz, instead of the times in the file; needed where it has none.
 
     Returns:
-        A track whose ``known``, ``has_depth`` and ``has_blendshapes`` say what the file holds.
+        A track whose `known`, `has_depth` and `has_blendshapes` say what the file holds.
 
     Raises:
         SourceError: missing, damaged, another layout, or without times.

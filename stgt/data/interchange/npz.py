@@ -46,15 +46,13 @@ def read_npz(path: Path, frame_rate: float | None = None) -> LandmarkTrack:
     seen = seen_frames(path, arrays, keypoint)
     person = main_person(path, keypoint, seen)
     points, valid = keypoint[person], seen[person]
-    has_depth = points.shape[2] == 3
-    if not has_depth:
-        points = np.concatenate([points, np.zeros((*points.shape[:2], 1))], axis=2)
+    if points.shape[2] == 2:
+        points = np.concatenate([points, np.full((*points.shape[:2], 1), np.nan)], axis=2)
     elif valid.any() and points[valid][..., 2].min() >= 0 and points[valid][..., 2].max() <= 1:
         raise SourceError(
             f"{path}: the third coordinate lies between 0 and 1 everywhere, so it is a score, not depth; scores belong "
             "in keypoint_score"
         )
-    points = np.where(valid[:, None, None], points, 0)
     count = len(points)
     return assembled(
         path,
@@ -62,7 +60,6 @@ def read_npz(path: Path, frame_rate: float | None = None) -> LandmarkTrack:
         valid,
         frame_times(path, arrays, count, frame_rate),
         landmarks,
-        has_depth,
         picture_size(path, arrays),
         optional(path, arrays, "blendshapes", (count, BLENDSHAPES)),
         optional(path, arrays, "transforms", (count, 4, 4)),
@@ -198,7 +195,7 @@ def picture_size(path: Path, arrays: Mapping[str, NDArray]) -> tuple[int, int] |
 def write_npz(track: LandmarkTrack, path: Path, label: str | None = None) -> None:
     """Write all that the track knows, compressed; the 68 points of 300-W in their own order."""
     width, height = track.image_size
-    landmarks = np.arange(LANDMARKS) if track.known is None else np.array(track.known, np.int64)
+    landmarks = np.arange(LANDMARKS) if track.known is None else track.known
     if set(landmarks.tolist()) == set(landmarks_68().tolist()):
         landmarks = landmarks_68()
     keypoint = track.points[None][:, :, landmarks, : 3 if track.has_depth else 2]

@@ -72,7 +72,7 @@ def read_csv_track(path: Path, frame_rate: float | None = None) -> LandmarkTrack
     times = times_of(path, stamps, frame_rate, numbers - numbers[0])
     count = int(numbers[-1] - numbers[0]) + 1
     every = np.interp(np.arange(count), numbers - numbers[0], times)
-    points = np.zeros((count, POINTS_68, 3))
+    points = np.full((count, POINTS_68, 3), np.nan)
     valid = np.zeros(count, bool)
     for row in rows:
         if row.face == face and row.seen:
@@ -83,7 +83,7 @@ def read_csv_track(path: Path, frame_rate: float | None = None) -> LandmarkTrack
             if has_depth:
                 points[place, :, 2] = depth_in_pixels(row.points[:, :2], row.points[:, 2:])
             valid[place] = True
-    return assembled(path, points, valid, every, landmarks_68(), has_depth)
+    return assembled(path, points, valid, every, landmarks_68())
 
 
 def read_rows(path: Path) -> tuple[list[Row], bool, bool]:
@@ -220,8 +220,8 @@ def write_csv_track(track: LandmarkTrack, path: Path) -> None:
     neither: a face of ``OUTER_EYE_CORNERS_MM`` in every frame.
     """
     needed = landmarks_68()
-    missing = set(needed.tolist()) - set(track.known) if track.known is not None else set()
-    if missing:
+    missing = () if track.known is None else np.setdiff1d(needed, track.known)
+    if len(missing):
         raise StgtError(
             f"{track.source} does not know all of the 68 points that the CSV has ({len(missing)} are missing)"
         )
