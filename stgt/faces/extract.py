@@ -17,7 +17,7 @@ from stgt.faces.video import FrameSource, open_source
 logger = logging.getLogger("stgt")
 
 #: Changes whenever the tracks or crops of an unchanged video would: count up the first number when the code does it.
-EXTRACTOR_VERSION = f"1+mediapipe{importlib.metadata.version('mediapipe')}+model{MODEL_SHA256[:8]}"
+EXTRACTOR_VERSION = f"2+mediapipe{importlib.metadata.version('mediapipe')}+model{MODEL_SHA256[:8]}"
 
 
 def extract(

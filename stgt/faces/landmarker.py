@@ -17,6 +17,7 @@ import numpy as np
 
 from stgt.errors import StgtError
 from stgt.faces.direct_results import RawFace, direct_detection
+from stgt.faces.quantised import rounded
 from stgt.files import atomic_path
 
 logger = logging.getLogger("stgt")
@@ -116,7 +117,7 @@ class FaceLandmarker:
                 faces = self._run(now_ms, rgb)
             self._warm = True
         scale = np.array((rgb.shape[1], rgb.shape[0], rgb.shape[1]), np.float32)
-        return [Landmarks(points * scale, blendshapes, transform) for points, blendshapes, transform in faces]
+        return [Landmarks(rounded(points * scale), blendshapes, transform) for points, blendshapes, transform in faces]
 
     def reset(self) -> None:
         """Forget the faces: what follows is another video.

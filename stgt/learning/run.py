@@ -62,7 +62,7 @@ def run_folder(config: TrainConfig, prepared: Prepared) -> Path:
         StgtError: the folder holds a run of other settings or clips.
     """
     settings = {key: value for key, value in to_dict(config).items() if key not in PLACES}
-    content = "\n".join(f"{clip_id} {prepared[clip_id].folder.name}" for clip_id in sorted(prepared))
+    content = "\n".join(f"{clip_id} {prepared.content(clip_id)}" for clip_id in sorted(prepared))
     # The same weights are the same wherever they lie; a fold that another version finished has other files in it.
     settings["init"] = read_description(config.init)["weights_sha256"] if config.init else None
     settings["checkpoint_format"] = FORMAT_VERSION

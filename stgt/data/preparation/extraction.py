@@ -1,8 +1,6 @@
 """One clip into the cache: what a preparation process does. Imports little, because every such process pays for it."""
 
-import hashlib
 import importlib
-import json
 import logging
 import os
 import signal
@@ -10,120 +8,115 @@ import sys
 import threading
 import time
 import types
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stgt.data.catalog.layouts import Clip
-from stgt.data.disk import image_files
+from stgt.data.preparation.index import Entry
+from stgt.data.preparation.store import close_shared_stores, shared_store
 from stgt.errors import SourceError, StgtError
-from stgt.files import write_json
 
 if TYPE_CHECKING:
+    from stgt.faces.crops import CropSequence
     from stgt.faces.landmarker import FaceLandmarker
-
-#: Files up to this size are hashed whole; of longer ones three pieces of a third of it: the start, middle and end.
-WHOLE_HASH_BYTES = 32 * 2**20
+    from stgt.faces.tracks import LandmarkTrack
 
 #: What a file that git-lfs has not fetched begins with.
 LFS_POINTER = b"version https://git-lfs"
 
 
-@dataclass(frozen=True)
-class CacheEntry:
-    """The files of one prepared clip: a folder named after what they were made from."""
-
-    folder: Path
-
-    @property
-    def track(self) -> Path:
-        """The landmark track."""
-        return self.folder / "track.safetensors"
-
-    @property
-    def crops(self) -> Path:
-        """The aligned face crops."""
-        return self.folder / "crops.safetensors"
-
-    @property
-    def record(self) -> Path:
-        """Written last: an entry without it is unfinished."""
-        return self.folder / "clip.json"
-
-    def read_record(self) -> dict | None:
-        """The record of a finished entry whose files have the size that they were written with, else None."""
-        try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
-            sizes = [record["track_bytes"], record["crops_bytes"]]
-            whole = sizes == [self.track.stat().st_size, self.crops.stat().st_size]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return record if whole else None
+one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Job:
-    """A clip to extract, and where its files go."""
+    """A clip to extract, and where it goes."""
 
     clip: Clip
-    entry: CacheEntry
+    key: str
+    """Of its content."""
+    store: Path
     weight: float
     """How long it will take, on any scale."""
+    durable: bool = False
+    """Whether other machines shall see it at once."""
+    forced: bool = False
+    """Whether to make it even if another process seems to be at it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a job."""
 
-    folder: Path
+    key: str
     weight: float
-    frames: int = 0
+    entry: Entry | None = None
+    """Where it lies; none: it failed, or another process is at it."""
     failure: str | None = None
     warnings: tuple[str, ...] = field(default=())
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another process is making the clip."""
+        return self.entry is None and self.failure is None
+
 
 def extract_clip(job: Job) -> Outcome:
-    """Extract ``job.clip`` into its cache entry, unless another process has just done so.
+    """Extract ``job.clip`` into the store, unless another process has just done so or is about to.
 
     A clip that cannot be read is told in the outcome. A full disk, a forbidden folder and an interrupt are raised.
     """
-    # Imported here, in the worker: the process that hands out the jobs needs neither OpenCV nor MediaPipe.
-    from stgt.faces.extract import extract
+    with one_at_a_time:  # a worker of a cluster may have several threads, but the landmarker is made for one
+        return extract_alone(job)
 
-    record = job.entry.read_record()
-    if record:
-        return Outcome(job.entry.folder, job.weight, record["frames"])
-    clip, landmarker = job.clip, shared_landmarker()
+
+def extract_alone(job: Job) -> Outcome:
+    """``extract_clip`` in a thread that has the process to itself."""
+    store = shared_store(job.store, job.durable)
+    store.refresh()
+    entry = store.get(job.key)
+    if entry:
+        return Outcome(job.key, job.weight, entry)
+    if not job.forced and store.claimed(job.key):
+        return Outcome(job.key, job.weight)
+    store.claim(job.key)
     with CollectedWarnings() as warnings:
         try:
-            check_present(clip.source)
-            track, crops = extract(
-                clip.source,
-                landmarker=landmarker,
-                frame_rate=clip.frame_rate,
-                start_s=clip.start_s,
-                end_s=clip.end_s,
-            )
-        except StgtError as error:
-            return Outcome(job.entry.folder, job.weight, failure=str(error), warnings=warnings.texts)
+            track, crops = read_clip(job.clip)
         except MemoryError:
             raise
         except Exception as error:
-            reason = f"{clip.source}: {type(error).__name__}: {error}"
-            return Outcome(job.entry.folder, job.weight, failure=reason, warnings=warnings.texts)
-    crops.save(job.entry.crops)
-    track.save(job.entry.track)
-    record = {
-        "clip": clip.clip_id,
-        "source": str(clip.source),
-        "frames": len(track),
-        "valid_share": track.valid_share,
-        "track_bytes": job.entry.track.stat().st_size,
-        "crops_bytes": job.entry.crops.stat().st_size,
-    }
-    write_json(job.entry.record, record)
-    return Outcome(job.entry.folder, job.weight, len(track), warnings=warnings.texts)
+            reason = str(error) if isinstance(error, StgtError) else f"{type(error).__name__}: {error}"
+            reason = reason if isinstance(error, StgtError) else f"{job.clip.source}: {reason}"
+            store.release(job.key)
+            return Outcome(job.key, job.weight, failure=reason, warnings=warnings.texts)
+    entry = store.add(job.key, track, (crops.data, crops.offsets) if crops else None)
+    return Outcome(job.key, job.weight, entry, warnings=warnings.texts)
+
+
+def read_clip(clip: Clip) -> "tuple[LandmarkTrack, CropSequence | None]":
+    """The track and crops of a clip, from its source; a clip that is a track of another program has no crops.
+
+    Raises:
+        StgtError: the source cannot be read.
+    """
+    check_present(clip.source)
+    if getattr(clip, "kind", None) == "tracks":
+        from stgt.data.interchange import read_tracks
+
+        return read_tracks(clip.source, clip.frame_rate).slice(clip.start_s, clip.end_s), None
+    # Imported here, in the worker: the process that hands out the jobs needs neither OpenCV nor MediaPipe.
+    from stgt.faces.extract import extract
+
+    return extract(
+        clip.source,
+        landmarker=shared_landmarker(),
+        frame_rate=clip.frame_rate,
+        start_s=clip.start_s,
+        end_s=clip.end_s,
+    )
 
 
 def begin_worker() -> None:
@@ -167,11 +160,12 @@ def shared_landmarker() -> "FaceLandmarker":
     return FaceLandmarker()
 
 
-def close_landmarker() -> None:
-    """Close this process's landmarker, if it has one."""
+def finish_worker() -> None:
+    """Close what this process has opened for its clips: the landmarker, and its files in the store."""
     if shared_landmarker.cache_info().currsize:
         shared_landmarker().close()
         shared_landmarker.cache_clear()
+    close_shared_stores()
 
 
 def check_present(source: Path) -> None:
@@ -184,36 +178,6 @@ def check_present(source: Path) -> None:
         raise SourceError(f"{source} is empty (0 bytes); copy it again")
     if start == LFS_POINTER:
         raise SourceError(f"{source} is a git-lfs pointer, not the video; run git lfs pull in the dataset's folder")
-
-
-def content_key(clip: Clip, version: str) -> str:
-    """A name for the result of extracting ``clip``: equal for equal content, range, rate and extractor ``version``."""
-    digest = hashlib.blake2b(digest_size=20)
-    settings = {key: asdict(clip)[key] for key in ("start_s", "end_s", "frame_rate")}
-    digest.update(json.dumps([version, settings], sort_keys=True).encode())
-    try:
-        files = image_files(clip.source) if clip.source.is_dir() else [clip.source]
-        for file in files:
-            name = file.name if clip.source.is_dir() else ""
-            digest.update(f"\0{name}\0{file.stat().st_size}\0".encode())
-            hash_file(file, digest)
-    except OSError:
-        # Missing, or not ours to read: extraction will say so, under a name that no content has.
-        digest.update(f"\0unreadable\0{clip.source}".encode())
-    return digest.hexdigest()
-
-
-def hash_file(path: Path, digest: "hashlib._Hash") -> None:
-    """Feed a file to ``digest``: whole, or the start, middle and end of a long one."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= WHOLE_HASH_BYTES:
-            digest.update(file.read())
-            return
-        piece = WHOLE_HASH_BYTES // 3
-        for start in (0, (size - piece) // 2, size - piece):
-            file.seek(start)
-            digest.update(file.read(piece))
 
 
 class CollectedWarnings(logging.Handler):

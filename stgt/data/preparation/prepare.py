@@ -1,37 +1,34 @@
-"""Preparation: clips -> landmark tracks and face crops in a cache, once, in parallel, resumable.
+"""Preparation: clips -> landmark tracks and face crops in a store, once, in parallel, resumable."""
 
-The cache is keyed by content: an entry's folder is named after a hash of the clip's bytes, its range and frame rate,
-and the version of the extractor. A moved or renamed dataset is not prepared again; a changed file or extractor is.
-"""
-
-import contextlib
 import os
 import shutil
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stgt.data.catalog.layouts import Clip
-from stgt.data.disk import image_files
-from stgt.data.preparation.extraction import (
-    CacheEntry,
-    Job,
-    Outcome,
-    begin_worker,
-    close_landmarker,
-    content_key,
-    extract_clip,
-)
+from stgt.data.disk import counted, image_files
+from stgt.data.preparation.backends import Pool, open_pool
+from stgt.data.preparation.content import content_keys
+from stgt.data.preparation.extraction import Job, Outcome, extract_clip, finish_worker
 from stgt.data.preparation.prepared import Prepared
+from stgt.data.preparation.store import Store
 from stgt.errors import DatasetError, StgtError
 
-__all__ = ["Prepared", "cache_folder", "prepare_clips"]
+__all__ = ["Prepared", "cache_folder", "prepare_clips", "store_folder"]
 
+#: The store within the cache; the number changes with its format.
+STORE = "prepared-1"
 
 #: Assumed size of a second of video, to compare clips that are ranges of a file with clips that are whole files.
 BYTES_PER_SECOND = 100_000
+
+#: How often to look whether another process has finished a clip that it is making.
+LOOK_AGAIN_S = 1.0
+
+#: How long a file server may take to show what a worker on another machine has written.
+SHARED_DRIVE_S = 60.0
 
 
 def cache_folder(cache: Path | str | None = None) -> Path:
@@ -44,45 +41,58 @@ def cache_folder(cache: Path | str | None = None) -> Path:
     return Path(platformdirs.user_cache_dir("stgt"))
 
 
+def store_folder(cache: Path | str | None = None) -> Path:
+    """Where the store lies in the cache that ``cache_folder`` gives."""
+    return cache_folder(cache) / STORE
+
+
 def prepare_clips(
     clips: Sequence[Clip],
     cache: Path | str | None = None,
     workers: int | None = None,
     progress: bool = True,
+    backend: str = "local",
 ) -> Prepared:
     """Extract the track and crops of every clip that is not in the cache yet.
 
     A clip that cannot be read is skipped and named in ``failures``; every other one is finished. Interrupted at any
-    moment, the same call goes on where it was.
+    moment, the same call goes on where it was. Several calls at once, on one machine or on several that share the
+    cache, divide the work.
 
     Args:
         clips: with different clip ids.
-        cache: folder; see ``cache_folder``.
-        workers: processes; none: one per core.
+        cache: folder; see ``cache_folder``. It may be read-only if all clips are in it.
+        workers: processes; none: one per core, or all that a cluster has.
         progress: whether to show a progress bar on stderr.
+        backend: who extracts; see ``open_pool``. The workers of a cluster need clips and cache under the same paths.
 
     Raises:
         DatasetError: no clip at all could be read.
-        OSError: the disk is full, or the cache cannot be written.
+        OSError: the disk is full.
+        StgtError: the cache cannot be written; there is no such backend, or its packages are missing.
     """
     if workers is not None and workers < 1:
         raise StgtError(f"workers is {workers}; at least one process is needed")
-    folder = cache_folder(cache) / "clips"
-    entries = cache_entries(clips, folder)
-    jobs = pending_jobs(clips, entries)
-    failures: dict[Path, str] = {}
-    warnings: dict[Path, tuple[str, ...]] = {}
+    store = Store(store_folder(cache))
+    keys = find_keys(clips, store, progress)
+    jobs = pending_jobs(clips, keys, store, durable=backend != "local")
+    failures: dict[str, str] = {}
+    warnings: dict[str, tuple[str, ...]] = {}
     if jobs:
-        make_folder(folder)
-    for outcome in with_progress(run_jobs(jobs, workers or cores()), jobs, progress):
-        if outcome.failure:
-            failures[outcome.folder] = outcome.failure
-        if outcome.warnings:
-            warnings[outcome.folder] = outcome.warnings
+        require_writable(store.folder, len(jobs), len(clips))
+        with open_pool(backend, workers if len(jobs) > 1 else 1) as pool:
+            for outcome in with_progress(run_all(jobs, pool, store), jobs, progress):
+                if outcome.failure:
+                    failures[outcome.key] = outcome.failure
+                if outcome.warnings:
+                    warnings[outcome.key] = outcome.warnings
+        wait_for_drive(store, [job for job in jobs if job.key not in failures], failures)
+    store.close()
     prepared = Prepared(
-        {clip_id: entry for clip_id, entry in entries.items() if entry.folder not in failures},
-        {clip_id: failures[entry.folder] for clip_id, entry in entries.items() if entry.folder in failures},
-        {clip_id: warnings[entry.folder] for clip_id, entry in entries.items() if entry.folder in warnings},
+        store,
+        keys,
+        {clip_id: failures[key] for clip_id, key in keys.items() if key in failures},
+        {clip_id: warnings[key] for clip_id, key in keys.items() if key in warnings},
     )
     if clips and not prepared:
         clip_id, reason = next(iter(prepared.failures.items()))
@@ -90,31 +100,37 @@ def prepare_clips(
     return prepared
 
 
-def make_folder(folder: Path) -> None:
-    """Make the cache's folder, or say in a sentence why it cannot be made."""
+def find_keys(clips: Sequence[Clip], store: Store, progress: bool) -> dict[str, str]:
+    """Clip id -> key; clips of equal content share one. Files that the store does not know yet are read for it."""
+    from tqdm import tqdm
+
+    from stgt.faces.extract import EXTRACTOR_VERSION
+
+    found = content_keys(clips, store, EXTRACTOR_VERSION)
+    bar = tqdm(found, "looking at files", len(clips), disable=not progress, delay=2, ncols=bar_width(), leave=False)
+    return {clip.clip_id: key for clip, key in zip(clips, bar, strict=True)}
+
+
+def require_writable(folder: Path, missing: int, clips: int) -> None:
+    """Make the store's folder, or say in a sentence why nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StgtError(f"the cache {folder} cannot be made ({error.strerror}); name another with --cache") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StgtError(
+            f"{missing:,} of {counted(clips, 'clip')} are not in the cache {folder}, and it is read-only; prepare them "
+            f"where it can be written, or name another with --cache"
+        )
 
 
-def cache_entries(clips: Sequence[Clip], folder: Path) -> dict[str, CacheEntry]:
-    """Clip id -> its place in the cache below ``folder``; clips of equal content share one."""
-    from stgt.faces.extract import EXTRACTOR_VERSION
-
-    # Hashing releases the interpreter's lock, and on a cold disk most of the time is waiting.
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        keys = list(pool.map(lambda clip: content_key(clip, EXTRACTOR_VERSION), clips))
-    return {clip.clip_id: CacheEntry(folder / key[:2] / key[2:]) for clip, key in zip(clips, keys, strict=True)}
-
-
-def pending_jobs(clips: Sequence[Clip], entries: Mapping[str, CacheEntry]) -> list[Job]:
-    """What is not in the cache, each content once, the longest first so that no process is left with a long one."""
-    jobs: dict[Path, Job] = {}
+def pending_jobs(clips: Sequence[Clip], keys: dict[str, str], store: Store, durable: bool) -> list[Job]:
+    """What is not in the store, each content once, the longest first so that no process is left with a long one."""
+    jobs: dict[str, Job] = {}
     for clip in clips:
-        entry = entries[clip.clip_id]
-        if entry.folder not in jobs and entry.read_record() is None:
-            jobs[entry.folder] = Job(clip, entry, expected_weight(clip))
+        key = keys[clip.clip_id]
+        if key not in jobs and key not in store:
+            jobs[key] = Job(clip, key, store.folder, expected_weight(clip), durable)
     return sorted(jobs.values(), key=lambda job: -job.weight)
 
 
@@ -128,85 +144,78 @@ def expected_weight(clip: Clip) -> float:
     return min(size, (clip.end_s - (clip.start_s or 0)) * BYTES_PER_SECOND)
 
 
-def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+def run_all(jobs: Sequence[Job], pool: Pool, store: Store) -> Iterator[Outcome]:
+    """Run the jobs; those that another process is at are waited for, or taken over if that process ends."""
+    waiting = {job.key: job for job in jobs}
+    pending = list(jobs)
+    while pending:
+        for outcome in run_jobs(pending, pool):
+            if not outcome.elsewhere:
+                waiting.pop(outcome.key)
+                yield outcome
+        pending = []
+        while waiting and not pending:
+            store.refresh()
+            for key, job in list(waiting.items()):
+                if key in store:
+                    waiting.pop(key)
+                    yield Outcome(key, job.weight, store[key])
+                elif not store.claimed(key):
+                    pending.append(job)
+            if waiting and not pending:
+                time.sleep(LOOK_AGAIN_S)
+
+
+def run_jobs(jobs: Sequence[Job], pool: Pool) -> Iterator[Outcome]:
     """Run the jobs in order, yielding outcomes as they come.
 
     A file that brings down a whole process (decoders are written in C) costs only itself: the jobs that were under way
     are run again one by one, each in a process of its own, and the one that fails again is the failure.
     """
-    if min(workers, len(jobs)) <= 1:
+    if pool.workers <= 1:
         try:
             yield from map(extract_clip, jobs)
         finally:
-            close_landmarker()
+            finish_worker()
         return
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
     waiting = list(jobs)
-    try:
-        while waiting:
-            finished: set[Path] = set()
-            try:
-                for outcome in parallel(waiting, workers):
-                    finished.add(outcome.folder)
-                    yield outcome
-            except TerminatedWorkerError:
-                waiting = [job for job in waiting if job.entry.folder not in finished]
-                suspects, waiting = waiting[:workers], waiting[workers:]
-                for job in suspects:
-                    yield alone(job)
-            else:
-                return
-    finally:
-        end_workers()
+    while waiting:
+        finished: set[str] = set()
+        try:
+            for outcome in pool.run(waiting):
+                finished.add(outcome.key)
+                yield outcome
+        except pool.deaths:
+            waiting = [job for job in waiting if job.key not in finished]
+            suspects, waiting = waiting[: pool.workers], waiting[pool.workers :]
+            for job in suspects:
+                yield alone(job, pool)
+        else:
+            return
 
 
-def parallel(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
-    """Outcomes of jobs that run in ``workers`` processes, handed out in order, as they come."""
-    from joblib import Parallel, delayed
-
-    # One process per core, so each computes with one thread.
-    pool = Parallel(
-        n_jobs=workers,
-        batch_size=1,
-        return_as="generator_unordered",
-        backend="loky",
-        inner_max_num_threads=1,
-        initializer=begin_worker,
-    )
-    with interrupts_ignored():
-        return pool(delayed(extract_clip)(job) for job in jobs)
-
-
-def alone(job: Job) -> Outcome:
+def alone(job: Job, pool: Pool) -> Outcome:
     """Run a job in a process of its own; that the process dies is its failure."""
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
     try:
-        return next(parallel([job], 2))
-    except TerminatedWorkerError:
+        # Whoever died of it had claimed it.
+        return next(iter(pool.run([replace(job, forced=True)])))
+    except pool.deaths:
         reason = f"{job.clip.source} brings the video decoder down; it is damaged, or there is too little memory"
-        return Outcome(job.entry.folder, job.weight, failure=reason)
+        return Outcome(job.key, job.weight, failure=reason)
 
 
-@contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Processes that are started in the block ignore Ctrl-C from birth, and so print no traceback of their imports."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def end_workers() -> None:
-    """End joblib's processes at once: they would stay for minutes, each with MediaPipe in memory."""
-    from joblib.externals.loky import get_reusable_executor
-
-    get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+def wait_for_drive(store: Store, jobs: Sequence[Job], failures: dict[str, str]) -> None:
+    """Wait until the store shows what was written; what it does not show at last has failed."""
+    limit = time.monotonic() + (SHARED_DRIVE_S if jobs and jobs[0].durable else 0)
+    store.refresh()
+    while (missing := [job for job in jobs if job.key not in store]) and time.monotonic() < limit:
+        time.sleep(LOOK_AGAIN_S)
+        store.refresh()
+    for job in missing:
+        failures[job.key] = (
+            f"{job.clip.source} was prepared, but not into the cache {store.folder} of this machine; it has to be a "
+            f"folder that all workers share"
+        )
 
 
 def with_progress(outcomes: Iterator[Outcome], jobs: Sequence[Job], progress: bool) -> Iterator[Outcome]:
@@ -215,19 +224,17 @@ def with_progress(outcomes: Iterator[Outcome], jobs: Sequence[Job], progress: bo
         return
     from tqdm import tqdm
 
-    # The width is fixed, because a bar that wraps leaves a line behind on every step.
-    columns = min(shutil.get_terminal_size().columns - 1, 100)
     with tqdm(
         total=sum(max(job.weight, 1) for job in jobs),
         bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} + {remaining}",
         disable=not progress,
-        ncols=columns,
+        ncols=bar_width(),
         mininterval=0.2,
     ) as bar:
         frames = failed = 0
         bar.set_description_str(f"preparing 0/{len(jobs)} clips")
         for done, outcome in enumerate(outcomes, start=1):
-            frames += outcome.frames
+            frames += outcome.entry.frames if outcome.entry else 0
             failed += outcome.failure is not None
             broken = f", {failed} broken" if failed else ""
             rate = frames / max(bar.format_dict["elapsed"], 1e-9)
@@ -236,8 +243,6 @@ def with_progress(outcomes: Iterator[Outcome], jobs: Sequence[Job], progress: bo
             yield outcome
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    import joblib
-
-    return joblib.cpu_count()
+def bar_width() -> int:
+    """Columns of a progress bar: fixed, because a bar that wraps leaves a line behind on every step."""
+    return min(shutil.get_terminal_size().columns - 1, 100)

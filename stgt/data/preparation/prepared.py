@@ -1,37 +1,47 @@
-"""Prepared clips: their tracks and crops, read from the cache when they are asked for."""
+"""Prepared clips: their tracks and crops, read from the store when they are asked for."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stgt.data.catalog.layouts import Clip
-from stgt.data.preparation.extraction import CacheEntry, Job, close_landmarker, extract_clip
-from stgt.errors import DatasetError, StgtError
+from stgt.data.preparation.index import Entry
+from stgt.data.preparation.shards import DamagedBlock
+from stgt.data.preparation.store import Store
+from stgt.errors import DatasetError
 
 if TYPE_CHECKING:
     from stgt.faces.crops import CropSequence
     from stgt.faces.tracks import LandmarkTrack
 
-#: Tracks and crops are kept in memory up to this many bytes, and read from disk each time beyond.
-TRACK_MEMORY_BYTES = 2 * 2**30
-CROP_MEMORY_BYTES = 2**30
+#: Tracks are kept in the memory of a process up to this many bytes, and read from the store each time beyond. A random
+#: order visits every clip once an epoch, so it is those that came first that stay. Crops are not kept: decoding them
+#: takes many times as long as reading them.
+TRACK_MEMORY_BYTES = 192 * 2**20
 
 
-class Memory(dict[str, Any]):
-    """Values that are kept until they take up a number of bytes; what comes later is not kept."""
+class TrackMemory(dict[str, "LandmarkTrack"]):
+    """Tracks that are kept until they take up a number of bytes; what comes later is not kept."""
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__()
         self.left_bytes = limit_bytes
 
-    def keep(self, key: str, value: object, size_bytes: int) -> None:
-        """Keep ``value`` if there is room."""
+    def keep(self, key: str, track: "LandmarkTrack") -> None:
+        """Keep ``track`` if there is room."""
+        size_bytes = track.points.nbytes + track.blendshapes.nbytes + track.transforms.nbytes
         if size_bytes <= self.left_bytes:
-            self[key] = value
+            self[key] = track
             self.left_bytes -= size_bytes
 
 
-class Prepared(Mapping[str, CacheEntry]):
-    """Prepared clips: clip id -> the files of its track and crops.
+class Prepared(Mapping[str, Entry]):
+    """Prepared clips: clip id -> where its track and crops lie in the store.
+
+    Args:
+        store: where they lie.
+        keys: clip id -> key in the store; what is in neither the store nor ``failures`` is left out.
+        failures: see below.
+        warnings: see below.
 
     Attributes:
         failures: clip id -> the sentence that says why it could not be prepared.
@@ -40,17 +50,18 @@ class Prepared(Mapping[str, CacheEntry]):
 
     def __init__(
         self,
-        entries: Mapping[str, CacheEntry],
+        store: Store,
+        keys: Mapping[str, str],
         failures: Mapping[str, str] | None = None,
         warnings: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        self.entries = dict(entries)
+        self.store = store
+        self.entries = {clip_id: store[key] for clip_id, key in keys.items() if key in store}
         self.failures = dict(failures or {})
         self.warnings = dict(warnings or {})
-        self._tracks = Memory(TRACK_MEMORY_BYTES)
-        self._crops = Memory(CROP_MEMORY_BYTES)
+        self._tracks = TrackMemory(TRACK_MEMORY_BYTES)
 
-    def __getitem__(self, clip_id: str) -> CacheEntry:
+    def __getitem__(self, clip_id: str) -> Entry:
         return self.entries[clip_id]
 
     def __iter__(self) -> Iterator[str]:
@@ -61,51 +72,86 @@ class Prepared(Mapping[str, CacheEntry]):
 
     def __getstate__(self) -> dict:
         # Another process reads the tracks that it needs itself.
-        return {**self.__dict__, "_tracks": Memory(TRACK_MEMORY_BYTES), "_crops": Memory(CROP_MEMORY_BYTES)}
+        return {**self.__dict__, "_tracks": TrackMemory(TRACK_MEMORY_BYTES)}
 
     def load(self, clip: Clip) -> "tuple[LandmarkTrack, CropSequence]":
         """The track and the crops of a clip."""
         return self.track(clip), self.crops(clip)
 
     def track(self, clip: Clip) -> "LandmarkTrack":
-        """The track of a clip, kept in memory while there is room; its times are those of the clip's source."""
-        from stgt.faces.tracks import LandmarkTrack
-
+        """The track of a clip; its times are those of the clip's source."""
         track = self._tracks.get(clip.clip_id)
         if track is None:
-            track = self._read(clip, lambda entry: LandmarkTrack.load(entry.track))
-            self._tracks.keep(clip.clip_id, track, track.points.nbytes)
+            track = self._read(clip, self.store.track)
+            self._tracks.keep(clip.clip_id, track)
         return track
 
     def crops(self, clip: Clip) -> "CropSequence":
-        """The crops of a clip, still encoded, kept in memory while there is room."""
+        """The crops of a clip, still encoded.
+
+        Raises:
+            DatasetError: the clip is a track without pictures.
+        """
         from stgt.faces.crops import CropSequence
 
-        crops = self._crops.get(clip.clip_id)
-        if crops is None:
-            crops = self._read(clip, lambda entry: CropSequence.load(entry.crops))
-            self._crops.keep(clip.clip_id, crops, crops.data.nbytes)
-        return crops
+        if self.entry(clip).crops[1] == 0:
+            raise DatasetError(
+                f"clip {clip.clip_id} is a landmark track without pictures; leave patches and frames out of the streams"
+            )
+        return CropSequence(*self._read(clip, self.store.crops))
+
+    def span(self, clip_id: str) -> tuple[float, float, int]:
+        """Times of the clip's first and last frame in seconds of its source, and the number of its frames.
+
+        Nothing is read for it.
+        """
+        entry = self.entries[clip_id]
+        return entry.first_s, entry.last_s, entry.frames
+
+    def content(self, clip_id: str) -> str:
+        """The key (hex) of the content that the clip was made from: equal for equal content, range and rate."""
+        return self.entries[clip_id].key
 
     def valid_share(self, clip_id: str) -> float:
         """Share of the clip's frames that hold a face, without reading its track."""
-        record = self.entries[clip_id].read_record()
-        return float(record["valid_share"]) if record else 0.0
+        return self.entries[clip_id].valid_share
 
-    def _read(self, clip: Clip, load):  # noqa: ANN001, ANN202 - returns what load returns
-        if clip.clip_id not in self.entries:
+    def entry(self, clip: Clip) -> Entry:
+        """Where a clip lies.
+
+        Raises:
+            DatasetError: it is not prepared.
+        """
+        entry = self.entries.get(clip.clip_id)
+        if entry is None:
             reason = self.failures.get(clip.clip_id, "it is not among the clips that were prepared")
             raise DatasetError(f"clip {clip.clip_id} is not prepared: {reason}")
-        entry = self.entries[clip.clip_id]
+        return entry
+
+    def _read(self, clip: Clip, read):  # noqa: ANN001, ANN202 - returns what read returns
+        entry = self.entry(clip)
         try:
-            return load(entry)
-        except StgtError:
+            return read(entry)
+        except DamagedBlock:
             # Damaged since it was written: what can be made again is no reason to stop.
-            entry.record.unlink(missing_ok=True)
-            try:
-                outcome = extract_clip(Job(clip, entry, 0))
-            finally:
-                close_landmarker()
-            if outcome.failure:
-                raise DatasetError(f"clip {clip.clip_id}: {outcome.failure}") from None
-            return load(entry)
+            return read(self._made_again(clip, entry))
+
+    def _made_again(self, clip: Clip, entry: Entry) -> Entry:
+        """The clip's new entry, after its old one turned out to be damaged."""
+        from stgt.data.preparation.extraction import Job, extract_clip, finish_worker
+
+        try:
+            self.store.lose(entry)
+            outcome = extract_clip(Job(clip, entry.key, self.store.folder, 0, self.store.durable, forced=True))
+        except OSError as error:
+            raise DatasetError(
+                f"clip {clip.clip_id} is damaged in the cache {self.store.folder}, and it cannot be written there anew "
+                f"({error.strerror}); give the right to write, or another --cache"
+            ) from None
+        finally:
+            finish_worker()
+        if outcome.entry is None:
+            raise DatasetError(f"clip {clip.clip_id}: {outcome.failure}")
+        for clip_id in [clip_id for clip_id, known in self.entries.items() if known.key == entry.key]:
+            self.entries[clip_id] = outcome.entry
+        return outcome.entry

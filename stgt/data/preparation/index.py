@@ -1,0 +1,123 @@
+"""The index of the store: what each writing process appends, line by line, and what all of them together say.
+
+A line is a JSON list whose first item says what it tells. A process writes to its own file only, and only at its end,
+so that no two ever need a lock; a line that was torn by a crash or a full disk is not there.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+#: What the lines tell, by their first item.
+CLIP, SOURCE, CLAIM, RELEASE, LOST = "clip", "source", "claim", "release", "lost"
+
+SUFFIX = ".index"
+
+
+class Entry(NamedTuple):
+    """Where a prepared clip lies in the store, and what there is to know without reading it."""
+
+    key: str
+    """Of the content that it was made from."""
+    shard: str
+    """Name of the writer; its shard holds the blocks."""
+    track: tuple[int, int, int]
+    """First byte, number of bytes and checksum (CRC-32) of the track's block."""
+    crops: tuple[int, int, int]
+    """The same of the crops; no bytes: the clip has none."""
+    frames: int
+    valid_share: float
+    first_s: float
+    last_s: float
+
+    @property
+    def size_bytes(self) -> int:
+        """What the clip takes up."""
+        return self.track[1] + self.crops[1]
+
+    def line(self) -> list:
+        """As a line of the writer's index."""
+        return [CLIP, self.key, self.track, self.crops, self.frames, self.valid_share, self.first_s, self.last_s]
+
+
+class Index:
+    """What all index files of a folder say; ``refresh`` takes in what was appended since.
+
+    Attributes:
+        entries: key -> entry.
+        sources: path -> (mark, digest): digests of files that need not be read again while their mark is the same.
+        claims: key -> name of the writer that is about to make it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.entries: dict[str, Entry] = {}
+        self.sources: dict[str, tuple[str, str]] = {}
+        self.claims: dict[str, str] = {}
+        self._lost: set[tuple[str, str, int]] = set()
+        self._read: dict[str, int] = {}
+        """Name of an index file -> bytes of it that were taken in."""
+
+    def refresh(self) -> None:
+        """Take in the whole lines that were appended to any index file since the last time."""
+        try:
+            with os.scandir(self.folder) as found:
+                files = [(file.name, file.stat().st_size) for file in found if file.name.endswith(SUFFIX)]
+        except FileNotFoundError:
+            return
+        for name, size in sorted(files):
+            start = self._read.get(name, 0)
+            if size > start:
+                with (self.folder / name).open("rb") as file:
+                    file.seek(start)
+                    content = file.read()
+                whole = content.rfind(b"\n") + 1
+                self._read[name] = start + whole
+                self.take_in(name.removesuffix(SUFFIX), parsed(content[:whole]))
+
+    def take_in(self, writer: str, lines: Iterator[Any]) -> None:
+        """Understand lines of a writer; one that makes no sense is passed over."""
+        entries, lost = self.entries, self._lost
+        for line in lines:
+            try:
+                if line[0] == CLIP:
+                    _, key, track, crops, *facts = line
+                    entry = Entry(key, writer, tuple(track), tuple(crops), *facts)
+                    if not lost or (key, writer, entry.track[0]) not in lost:
+                        entries[key] = entry
+                elif line[0] == SOURCE:
+                    _, path, mark, digest = line
+                    self.sources[path] = (mark, digest)
+                elif line[0] == CLAIM:
+                    self.claims[line[1]] = writer
+                elif line[0] == RELEASE:
+                    self.claims.pop(line[1], None)
+                elif line[0] == LOST:
+                    self.lose(*line[1:])
+            except (TypeError, ValueError, IndexError, KeyError):
+                continue
+
+    def lose(self, key: str, shard: str, start: int) -> None:
+        """An entry turned out to be damaged."""
+        self._lost.add((key, shard, start))
+        entry = self.entries.get(key)
+        if entry and (entry.shard, entry.track[0]) == (shard, start):
+            del self.entries[key]
+
+
+def parsed(content: bytes) -> Iterator[Any]:
+    """The values of whole lines; those that are no JSON are left out."""
+    lines = content.split(b"\n")[:-1]
+    try:
+        # In one go, which is several times as fast as line by line.
+        yield from json.loads(b"[" + b",".join(lines) + b"]")
+        return
+    except ValueError:
+        pass
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
