@@ -2,21 +2,15 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stgt.errors import DatasetError
 
 # The same as in stgt.faces.video, which is not imported here because listing datasets needs no OpenCV.
 VIDEO_SUFFIXES = (".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
+TRACK_SUFFIXES = (".csv", ".npz", ".safetensors")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-
-
-def is_medium(path: Path, media: str) -> bool:
-    """Whether ``path`` can be a clip: a video file, or a folder that holds images."""
-    if path.suffix.lower() in VIDEO_SUFFIXES and media != "images":
-        return path.is_file()
-    return media != "video" and path.is_dir() and next(iter(image_files(path)), None) is not None
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -63,26 +57,19 @@ def subject_table(path: Path) -> dict[str, str]:
     return {row["clip"].replace("\\", "/").strip("/"): row["subject"] for row in rows if row["subject"]}
 
 
-def with_suffix(path: Path) -> Path | None:
-    """``path`` if it exists, with a video suffix if that exists, else None."""
-    if path.exists():
-        return path
-    return next((file for suffix in VIDEO_SUFFIXES if (file := path.with_name(path.name + suffix)).is_file()), None)
-
-
-def first_present(root: Path, variants: Iterable[str]) -> str | None:
-    """The first of ``variants`` that is a folder below ``root``."""
-    return next((variant for variant in variants if (root / variant).is_dir()), None)
-
-
 def filled(template: str, values: Mapping[str, str], partly: bool = False) -> str:
-    """``{name}`` in ``template`` replaced from ``values``; unknown names raise KeyError unless ``partly``."""
-    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]) if partly else values[found[1]], template)
+    """``{name}`` in ``template`` replaced from ``values``; unknown names raise KeyError unless ``partly``.
 
+    ``{name:5}`` fills a number up with zeros to five digits; anything else it leaves as it is.
+    """
 
-def below(path: Path, root: Path) -> str:
-    """``path`` relative to ``root``, with forward slashes on every system."""
-    return path.relative_to(root).as_posix()
+    def replacement(found: re.Match[str]) -> str:
+        if partly and found[1] not in values:
+            return found[0]
+        value = values[found[1]]
+        return str(int(value)).zfill(int(found[2])) if found[2] and value.isdigit() else value
+
+    return re.sub(r"\{([A-Za-z_]\w*)(?::(\d+))?\}", replacement, template)
 
 
 def seconds(text: str | None) -> float | None:

@@ -1,19 +1,23 @@
 """Dataset cards: everything that STGT knows about a dataset, read from ``datasets/*.toml``."""
 
-import dataclasses
 import difflib
 import os
 import sys
-import typing
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from stgt.data.catalog.layouts import MEDIA, Clip, Found, Layout, Reading, SubjectRule, read_layout
-from stgt.data.disk import counted, natural_key
+from stgt.data.catalog.layouts import Clip, Layout
+from stgt.data.catalog.levels import other_level
+from stgt.data.catalog.notes import shown
+from stgt.data.catalog.parsing import from_table
+from stgt.data.catalog.reading import Found, Reading, read_layout
+from stgt.data.catalog.subjects import SubjectRule
+from stgt.data.catalog.tree import KINDS, Tree
+from stgt.data.disk import natural_key
 from stgt.data.protocols import Protocol
 from stgt.errors import DatasetError
 
@@ -29,19 +33,25 @@ __all__ = [
     "DatasetCard",
     "PublishedResult",
     "Refusal",
+    "Variant",
     "list_cards",
     "load_card",
 ]
 
-Table = TypeVar("Table")
-
 
 @dataclass(frozen=True)
 class Counts:
-    """How much a complete copy holds."""
+    """How much a complete copy holds, as published or measured on the official lists."""
 
     clips: int
-    subjects: int
+    subjects: int | None = None
+    """None where nobody knows who is seen."""
+    classes: Mapping[str, int] = field(default_factory=dict)
+    """Class name -> clips."""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """Side of the official split -> clips."""
+    folds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Name of a protocol -> test clips of each fold."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,16 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Another choice of a dataset's recordings, asked for as ``NAME@VARIANT``."""
+
+    summary: str
+    """What it chooses, in a line."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the card that it replaces (tables are merged)."""
+
+
+@dataclass(frozen=True)
 class ClipListing:
     """The clips of a dataset on this machine, and what was left out or is missing."""
 
@@ -73,6 +93,10 @@ class ClipListing:
     notes: tuple[str, ...]
     classes: tuple[str, ...]
     """Class names in the card's order."""
+    layout: str = ""
+    """Name of the card's layout that was read, if it has one."""
+    missing: tuple[str, ...] = ()
+    """Clips that the dataset's own lists or label files name, and that are not there."""
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -82,8 +106,13 @@ class ClipListing:
     @property
     def clips_per_class(self) -> dict[str, int]:
         """Class name -> number of clips, in the order of ``classes``."""
-        counted = Counter(clip.label for clip in self.clips)
-        return {name: counted[name] for name in self.classes}
+        counts = Counter(clip.label for clip in self.clips)
+        return {name: counts[name] for name in self.classes}
+
+    @property
+    def clips_per_split(self) -> dict[str, int]:
+        """Side of the official split -> number of clips; empty without one."""
+        return dict(Counter(clip.split for clip in self.clips if clip.split))
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -94,6 +123,7 @@ class DatasetCard:
     """One dataset; the fields are the keys of its TOML file, which docs/datasets.md explains."""
 
     name: str
+    """As asked for: the dataset, with ``@VARIANT`` where one was chosen."""
     title: str
     licence: str
     how_to_get: str
@@ -110,18 +140,34 @@ class DatasetCard:
     classes: tuple[str, ...] = ()
     """Class names; empty: whatever labels are found."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """The dataset's codes -> class names; a code that is a class name needs no entry."""
+    """The dataset's codes -> class names, whatever their case; a code that is a class name needs no entry."""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    """The dataset's words for the sides of its split -> ``train``, ``validation``, ``test``."""
     counts: Counts | None = None
     apex: str = "unknown"
     """``last``: the expression is strongest at the end of a clip; ``unknown``: it may be anywhere."""
-    subjects_from_user: bool = False
-    """The subject is read by a pattern or a CSV file that the user gives."""
+    subjects: str = "known"
+    """``known``: the card reads who is seen; ``user``: by a pattern or a CSV file that the user gives; ``none``: nobody
+    knows, and every clip counts as a subject of its own."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """What fills ``{names}`` in the patterns of all layouts; variants choose other values."""
+    use: tuple[str, ...] = ()
+    """Names of the layouts that are tried, in this order; empty: all."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """Other choices of the recordings, as ``NAME@VARIANT``."""
     known_broken: tuple[str, ...] = ()
     """Clips that are broken in the released dataset itself."""
     refuse: tuple[Refusal, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings that suit this dataset, as dotted keys of a training configuration."""
     published: tuple[PublishedResult, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What a user of the dataset should know; ``(unverified)`` marks what could not be checked."""
+
+    @property
+    def dataset(self) -> str:
+        """The name without its variant, as clips carry it."""
+        return self.name.partition("@")[0]
 
     def places(self, root: Path | str | None = None) -> list[Path]:
         """Where the dataset is looked for, in order: ``root`` alone if given, else below $STGT_DATA and ./data."""
@@ -144,35 +190,54 @@ class DatasetCard:
 
         Args:
             root: folder of the dataset.
-            subject_pattern: for cards with ``subjects_from_user``: regular expression over a clip's path; its group
-                ``subject``, else its first group, else the whole match is the subject.
+            subject_pattern: for cards whose subjects only the user knows: regular expression over a clip's path; its
+                group ``subject``, else its first group, else the whole match is the subject.
             subject_csv: the same from a CSV file with the columns clip and subject.
 
         Raises:
-            DatasetError: the dataset is absent, half copied, a copy that must not be used, or holds no clip.
+            DatasetError: the dataset is absent, half copied, a copy that must not be used, given by the wrong level of
+                its tree, contradicts itself, or holds no clip.
         """
         folder = self.locate(root)
         if folder is None:
             raise DatasetError(self.absence(root))
-        rule = self.subject_rule(subject_pattern, subject_csv)
-        reading = Reading(self.labels, self.classes, rule, self.apex)
+        reading = self.reading(self.subject_rule(subject_pattern, subject_csv))
         folder = folder.absolute()
         tried: list[Found] = []
-        for layout in self.layouts:
-            found = read_layout(layout, folder, reading)
+        tree = Tree()
+        for layout in self.chosen_layouts():
+            found = read_layout(layout, folder, reading, tree)
             if found.clips:
-                clips = found.clips
-                classes = self.classes or tuple(sorted({clip.label for clip in clips}, key=natural_key))
-                return ClipListing(folder, clips, (*self.shortfall(clips), *found.notes), classes)
+                classes = self.classes or tuple(sorted({clip.label for clip in found.clips}, key=natural_key))
+                notes = (*self.shortfall(found), *found.notes)
+                return ClipListing(folder, found.clips, notes, classes, layout.name, found.missing)
             tried.append(found)
-        raise DatasetError(self.emptiness(folder, tried))
+        raise DatasetError(self.emptiness(folder, tried, reading))
+
+    def chosen_layouts(self) -> tuple[Layout, ...]:
+        """The layouts that are tried, in order."""
+        by_name = {layout.name: layout for layout in self.layouts}
+        return tuple(by_name[name] for name in self.use) if self.use else self.layouts
+
+    def reading(self, rule: SubjectRule) -> Reading:
+        """What all layouts have in common."""
+        return Reading(
+            dataset=self.dataset,
+            labels=self.labels,
+            classes=self.classes,
+            splits=self.splits,
+            values=self.values,
+            rule=rule,
+            subjects_known=self.subjects != "none",
+            apex=self.apex,
+        )
 
     def subject_rule(self, pattern: str | None, table: Path | str | None) -> SubjectRule:
         """The user's rule for subjects, checked against what the card needs."""
         rule = SubjectRule(pattern, table)
-        if rule and not self.subjects_from_user:
+        if rule and self.subjects != "user":
             raise DatasetError(f"{self.name} reads its subjects itself; a subject pattern or CSV is for folder")
-        if self.subjects_from_user and not rule:
+        if self.subjects == "user" and not rule:
             raise DatasetError(
                 "who is seen in which clip must be known, or the same face would be in training and test: give "
                 "--subject_pattern (a regular expression over the path, e.g. '(S\\d+)_') or --subject_csv (a file with "
@@ -186,12 +251,15 @@ class DatasetCard:
         looked = f"looked in {', '.join(map(str, places))}" if places else "give its folder with --root"
         return f"{self.title} is not there: {looked}. {self.how_to_get} Expected tree:\n{self.tree.rstrip()}"
 
-    def emptiness(self, root: Path, tried: list[Found]) -> str:
+    def emptiness(self, root: Path, tried: list[Found], reading: Reading) -> str:
         """The sentence for a folder without a single usable clip."""
         for refusal in self.refuse:
             example = next(iter(root.glob(refusal.find)), None)
             if example is not None:
                 return f"{root} is refused as {self.title} (found {example.relative_to(root)}): {refusal.because}"
+        elsewhere = other_level(root, self.title, self.chosen_layouts(), reading, self.folders)
+        if elsewhere and self.subjects != "user":
+            return elsewhere
         nearest = max(tried, key=lambda found: (bool(found.notes), len(found.present)))
         if nearest.absent and nearest.present:
             reason = f"is half copied: {', '.join(nearest.present)} is there, {', '.join(nearest.absent)} is not"
@@ -201,15 +269,28 @@ class DatasetCard:
             reason = "holds no clip in the expected layout"
         return f"{root} {reason}. {self.how_to_get} Expected tree:\n{self.tree.rstrip()}"
 
-    def shortfall(self, clips: tuple[Clip, ...]) -> tuple[str, ...]:
-        """A warning when ``clips`` are not the whole dataset."""
-        subjects = len({clip.subject for clip in clips})
-        if self.counts is None or (len(clips), subjects) == (self.counts.clips, self.counts.subjects):
+    def shortfall(self, found: Found) -> tuple[str, ...]:
+        """A warning when what was found is not the whole dataset, with what is missing."""
+        clips, subjects = len(found.clips), len({clip.subject for clip in found.clips})
+        counts = self.counts
+        known = counts is not None and counts.subjects is not None
+        if counts is None or (clips == counts.clips and (not known or subjects == counts.subjects)):
             return ()
-        return (
-            f"{counted(len(clips), 'clip')} of {counted(subjects, 'subject')}, where a complete copy has "
-            f"{self.counts.clips:,} of {self.counts.subjects}: figures cannot be compared with published ones",
-        )
+        sentence = f"{clips:,} of {counts.clips:,} clips" if clips <= counts.clips else f"{clips:,} clips"
+        sentence += f" of {subjects} of {counts.subjects} subjects" if known else ""
+        if clips > counts.clips:
+            sentence += f", where a complete copy has {counts.clips:,}"
+        lost = self.lost(found)
+        return (f"{sentence}{f'; missing: {lost}' if lost else ''}: figures cannot be compared with published ones",)
+
+    def lost(self, found: Found) -> str:
+        """What of the dataset is missing: by name where it is named somewhere, else by class."""
+        if found.missing:
+            return shown(found.missing, 5)
+        counts = Counter(clip.label for clip in found.clips)
+        expected = self.counts.classes if self.counts else {}
+        fewer = [f"{number - counts[name]:,} of {name}" for name, number in expected.items() if counts[name] < number]
+        return ", ".join(fewer)
 
     def protocol(self, name: str | None = None) -> Protocol:
         """The protocol called ``name``, or the default one.
@@ -230,83 +311,80 @@ def list_cards() -> list[str]:
 
 
 def load_card(name: str) -> DatasetCard:
-    """The card called ``name``, or the user's own one at the path ``name`` (ending in .toml).
+    """The card called ``name``, or the user's own one at the path ``name`` (ending in .toml); ``NAME@VARIANT`` chooses.
 
     Raises:
-        DatasetError: no such card, or the file does not follow the schema (the sentence names file and key).
+        DatasetError: no such card or variant, or the file does not follow the schema (the sentence names file and key).
     """
-    if name.endswith(".toml"):
-        path = Path(name).expanduser()
+    asked, _, variant = name.partition("@")
+    if asked.endswith(".toml"):
+        path = Path(asked).expanduser()
         if not path.is_file():
             raise DatasetError(f"there is no card {path}")
-        return parse_card(path.stem, path.read_text(encoding="utf-8"), str(path))
+        return parse_card(path.stem, path.read_text(encoding="utf-8"), str(path), variant)
     cards = list_cards()
-    if name.lower() not in cards:
-        near = difflib.get_close_matches(name.lower(), cards, n=1)
+    if asked.lower() not in cards:
+        near = difflib.get_close_matches(asked.lower(), cards, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise DatasetError(
-            f"there is no dataset {name!r}; {hint}the cards are {', '.join(cards)}, or the path of your own .toml card"
+            f"there is no dataset {asked!r}; {hint}the cards are {', '.join(cards)}, or the path of your own .toml card"
         )
-    file = f"{name.lower()}.toml"
-    return parse_card(name.lower(), (resources.files("stgt.cards") / file).read_text(encoding="utf-8"), file)
+    file = f"{asked.lower()}.toml"
+    return parse_card(asked.lower(), (resources.files("stgt.cards") / file).read_text(encoding="utf-8"), file, variant)
 
 
-def parse_card(name: str, text: str, where: str) -> DatasetCard:
-    """A card from the text of its TOML file; ``where`` is how errors name the file."""
+def parse_card(name: str, text: str, where: str, variant: str = "") -> DatasetCard:
+    """A card from the text of its TOML file, changed by its ``variant``; ``where`` is how errors name the file."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DatasetError(f"{where} is not TOML: {error}") from None
+    variants = values.get("variants", {})
+    if variant:
+        if variant not in variants:
+            has = f"it has {', '.join(variants)}" if variants else "it has none"
+            raise DatasetError(f"{name} has no variant {variant!r}; {has}")
+        values = merged(values, variants[variant].get("changes", {}))
+        name = f"{name}@{variant}"
     protocols = {key: {"name": key, **value} for key, value in values.pop("protocols", {}).items()}
     card = from_table(DatasetCard, {"name": name, **values, "protocols": protocols}, where)
+    check(card, where)
+    return card
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with ``changes``: tables are merged, anything else is replaced."""
+    result = dict(values)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def check(card: DatasetCard, where: str) -> None:
+    """Raise DatasetError where the parts of a card do not fit each other."""
     if card.default_protocol not in card.protocols:
         raise DatasetError(f"{where}: default_protocol {card.default_protocol!r} is not one of its protocols")
-    if card.apex not in ("last", "unknown"):
-        raise DatasetError(f"{where}: apex is {card.apex!r}; it is either last or unknown")
+    one_of(card.apex, ("last", "unknown"), "apex", where)
+    one_of(card.subjects, ("known", "user", "none"), "subjects", where)
     for layout in card.layouts:
-        if (layout.match is None) == (layout.table is None):
-            raise DatasetError(f"{where}: a layout has either match (a pattern over paths) or table (a CSV file)")
-        if layout.media not in MEDIA:
-            raise DatasetError(f"{where}: media is {layout.media!r}; it is one of {', '.join(MEDIA)}")
+        lists = bool(layout.table) + bool(layout.lists)
+        if lists > 1 or not (lists or layout.match):
+            raise DatasetError(
+                f"{where}: a layout has either match (a pattern over paths) or table or lists (of clips)"
+            )
+        one_of(layout.kind, tuple(KINDS), "kind", where)
+        for file in layout.files:
+            one_of(file.over, ("text", "path"), "over", where)
+    for name in card.use:
+        one_of(name, tuple(layout.name for layout in card.layouts), "use", where)
     known = set(card.classes)
     stray = sorted(label for label in card.labels.values() if known and label not in known)
     if stray:
         raise DatasetError(f"{where}: labels name {stray[0]!r}, which is not one of its classes")
-    return card
 
 
-def from_table(kind: type[Table], values: Mapping[str, Any], where: str) -> Table:
-    """A dataclass from a TOML table; lists of tables and mappings of tables become dataclasses as its hints say."""
-    hints = typing.get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            raise DatasetError(f"{where}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    for entry in dataclasses.fields(kind):  # type: ignore[arg-type]
-        required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-        if required and entry.name not in values:
-            raise DatasetError(f"{where}: the key {entry.name!r} is missing")
-    return kind(**{key: converted(hints[key], value, f"{where}, {key}") for key, value in values.items()})
-
-
-def converted(hint: Any, value: Any, where: str) -> Any:
-    """``value`` of a TOML file as the type ``hint``, or a DatasetError that says where it does not fit."""
-    parts = typing.get_args(hint)
-    inner = next((part for part in parts if dataclasses.is_dataclass(part)), None)
-    if dataclasses.is_dataclass(hint):
-        inner = hint
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise DatasetError(f"{where}: a list is expected")
-        return tuple(from_table(inner, item, where) if inner else item for item in value)
-    if isinstance(value, Mapping):
-        if inner is None:
-            return dict(value)
-        if parts and parts[0] is str:
-            return {key: from_table(inner, item, f"{where}.{key}") for key, item in value.items()}
-        return from_table(inner, value, where)
-    if hint is float and isinstance(value, int):
-        return float(value)
-    if hint in (str, int, float, bool) and not isinstance(value, hint):
-        raise DatasetError(f"{where}: {hint.__name__} is expected, not {value!r}")
-    return value
+def one_of(value: str, allowed: tuple[str, ...], key: str, where: str) -> None:
+    """Raise DatasetError if ``value`` of ``key`` is not one of ``allowed``."""
+    if value not in allowed:
+        raise DatasetError(f"{where}: {key} is {value!r}; it is one of {', '.join(allowed)}")

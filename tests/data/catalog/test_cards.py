@@ -282,8 +282,8 @@ def test_own_card(place, tmp_path):
         ("folds = 2", 'folds = "2"', "int is expected"),
         ("rule =", "rul =", "unknown key 'rul'"),
         ("[labels]", "[labels", "is not TOML"),
-        ("match =", 'table = "a.csv"\nmatch =', "either match .* or table"),
-        ('clips = "*/*"', 'clips = "*/*"\nmedia = "sound"', "media is 'sound'"),
+        ("match =", "prefer =", "either match .* or table"),
+        ('clips = "*/*"', 'clips = "*/*"\nkind = "sound"', "kind is 'sound'; it is one of video, images"),
     ],
 )
 def test_faults_in_a_card_are_named(place, old, new, sentence):

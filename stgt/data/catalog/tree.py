@@ -1,0 +1,262 @@
+"""A folder tree that is read once: what lies in a folder, remembered, and patterns over it.
+
+Listing a dataset of 40,000 clips means opening as many folders, on network disks the whole cost. Every folder is opened
+once, by ``os.scandir``, which also says what is a folder without asking for each entry.
+"""
+
+import fnmatch
+import glob
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from stgt.data.disk import IMAGE_SUFFIXES, TRACK_SUFFIXES, VIDEO_SUFFIXES
+
+#: Folders that archives of other systems leave behind.
+FOREIGN_FOLDERS = {"__MACOSX", "@eaDir"}
+
+#: What may be a clip in a layout of each kind: suffixes of files, and whether folders of images count.
+KINDS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "video": (VIDEO_SUFFIXES, False),
+    "images": ((), True),
+    "any": (VIDEO_SUFFIXES, True),
+    "tracks": (TRACK_SUFFIXES, False),
+}
+
+
+class TooMuchError(Exception):
+    """A tree with a limit has opened as many folders as it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in a folder, hidden things left out; images are only counted, as there may be millions."""
+
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """Something on disk that can be a clip."""
+
+    path: str
+    kind: str
+    """``video``, ``images`` or ``tracks``."""
+
+
+class Tree:
+    """Folders that have been opened, and what was in them.
+
+    Args:
+        limit: raise ``TooMuchError`` when more folders than this would be opened; none: no limit.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self.unreadable: list[str] = []
+        self.unnamable: list[str] = []
+        """Paths that are no text in the system's encoding."""
+        self._listings: dict[str, Listing] = {}
+
+    @property
+    def opened(self) -> int:
+        """How many folders have been opened."""
+        return len(self._listings)
+
+    def listing(self, folder: str) -> Listing:
+        """What lies in ``folder``; nothing where it is absent or cannot be read."""
+        if folder not in self._listings:
+            if self.limit is not None and len(self._listings) >= self.limit:
+                raise TooMuchError
+            self._listings[folder] = self._scan(folder)
+        return self._listings[folder]
+
+    def _scan(self, folder: str) -> Listing:
+        folders, files, images = [], [], 0
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name[0] == "." or name in FOREIGN_FOLDERS:
+                        continue
+                    # Images first: they are nearly all there is.
+                    if name.lower().endswith(IMAGE_SUFFIXES):
+                        images += 1
+                    elif not is_text(name):
+                        self.unnamable.append(f"{folder}/{name}")
+                    elif entry.is_dir():
+                        folders.append(name)
+                    else:
+                        files.append(name)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError:
+            self.unreadable.append(folder)
+        return Listing(tuple(sorted(folders)), tuple(sorted(files)), images)
+
+    def media(self, root: str, pattern: str, kind: str, within: str | None = None) -> Iterator[Medium]:
+        """Everything of ``kind`` (a key of ``KINDS``) that ``pattern`` finds below ``root``.
+
+        Args:
+            root: a folder.
+            pattern: parts between slashes with ``*``, ``?``, ``[…]``; ``**`` stands for any number of folders.
+            kind: a key of ``KINDS``.
+            within: go only where it leads to, or further below it.
+        """
+        parent, _, name = pattern.rpartition("/")
+        for folder in self.folders(root, parent, within):
+            yield from self.media_in(folder, name, kind, within)
+
+    def media_in(self, folder: str, name: str, kind: str, within: str | None = None) -> Iterator[Medium]:
+        """Everything of ``kind`` directly in ``folder`` whose name the pattern ``name`` finds."""
+        suffixes, of_images = KINDS[kind]
+        fits = matcher(name)
+        listing = self.listing(folder)
+        if suffixes:
+            what = "tracks" if kind == "tracks" else "video"
+            for file in listing.files:
+                if file.lower().endswith(suffixes) and fits(file):
+                    path = f"{folder}/{file}"
+                    if leads(path, within):
+                        yield Medium(path, what)
+        if of_images:
+            for child in listing.folders:
+                path = f"{folder}/{child}"
+                if fits(child) and leads(path, within) and self.listing(path).images:
+                    yield Medium(path, "images")
+
+    def files(self, root: str, pattern: str) -> Iterator[str]:
+        """Every file that ``pattern`` finds below ``root``, images aside."""
+        parent, _, name = pattern.rpartition("/")
+        fits = matcher(name)
+        for folder in self.folders(root, parent):
+            yield from (f"{folder}/{file}" for file in self.listing(folder).files if fits(file))
+
+    def folders(self, root: str, pattern: str, within: str | None = None) -> Iterator[str]:
+        """Every folder that ``pattern`` finds below ``root``; the empty pattern finds ``root``."""
+        yield from self._folders(root.rstrip("/"), [part for part in pattern.split("/") if part], within)
+
+    def _folders(self, folder: str, parts: list[str], within: str | None) -> Iterator[str]:
+        if not parts:
+            yield folder
+            return
+        first, *rest = parts
+        if first in (".", ".."):
+            yield from self._folders(folder if first == "." else f"{folder}/..", rest, within)
+        elif first == "**":
+            yield from self._folders(folder, rest, within)
+            for child in self.listing(folder).folders:
+                path = f"{folder}/{child}"
+                if leads(path, within) and not is_loop(path):
+                    yield from self._folders(path, parts, within)
+        else:
+            fits = matcher(first)
+            for child in self.listing(folder).folders:
+                path = f"{folder}/{child}"
+                if fits(child) and leads(path, within):
+                    yield from self._folders(path, rest, within)
+
+
+class Finder:
+    """Media by name: in the folders of a pattern, whatever their suffix, zeros in front and way of writing accents.
+
+    Args:
+        tree: where to look.
+        root: what patterns are relative to.
+        kind: a key of ``KINDS``.
+        within: see ``Tree.media``.
+    """
+
+    def __init__(self, tree: Tree, root: str, kind: str, within: str | None = None) -> None:
+        self.tree, self.root, self.kind, self.within = tree, root, kind, within
+        self._indices: dict[str, dict[str, list[str]]] = {}
+
+    def find(self, pattern: str) -> Medium | None:
+        """The medium that ``pattern`` names: folders may be patterns, the last part is a name (``glob.escape``d).
+
+        Files need not be named with their suffix, and the suffix may be another one of the kind (a list of ``.mp4``
+        may stand for folders of images).
+        """
+        parent, _, escaped = pattern.rpartition("/")
+        name = unescaped(escaped)
+        index = self._index(parent)
+        stem, dot, suffix = name.rpartition(".")
+        known = dot and f".{suffix.lower()}" in VIDEO_SUFFIXES + TRACK_SUFFIXES
+        for key in (name, stem) if known else (name,):
+            for path in index.get(plain(key), ()):
+                medium = self._medium(path)
+                if medium:
+                    return medium
+        return None
+
+    def _medium(self, path: str) -> Medium | None:
+        suffixes, of_images = KINDS[self.kind]
+        if path.lower().endswith(suffixes) and suffixes:
+            return Medium(path, "tracks" if self.kind == "tracks" else "video")
+        return Medium(path, "images") if of_images and self.tree.listing(path).images else None
+
+    def _index(self, parent: str) -> dict[str, list[str]]:
+        if parent not in self._indices:
+            absolute = parent.startswith("/")
+            index: dict[str, list[str]] = {}
+            suffixes, of_images = KINDS[self.kind]
+            for folder in self.tree.folders("/" if absolute else self.root, parent, self.within):
+                listing = self.tree.listing(folder)
+                # With the name in full first: of two files that differ in the suffix the named one is meant.
+                for file in listing.files if suffixes else ():
+                    if file.lower().endswith(suffixes):
+                        path = f"{folder}/{file}"
+                        index.setdefault(plain(file), []).append(path)
+                        index.setdefault(plain(file.rpartition(".")[0]), []).append(path)
+                for child in listing.folders if of_images else ():
+                    index.setdefault(plain(child), []).append(f"{folder}/{child}")
+            self._indices[parent] = index
+        return self._indices[parent]
+
+
+def plain(name: str) -> str:
+    """``name`` as it is compared: without zeros before a number, accents as single characters."""
+    name = name if name.isascii() else unicodedata.normalize("NFC", name)
+    stem, dot, suffix = name.rpartition(".")
+    if dot and stem.isdigit():
+        return f"{int(stem)}.{suffix}"
+    return str(int(name)) if name.isascii() and name.isdigit() else name
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is text: names in another encoding come with lone surrogates, which nothing can print."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def leads(path: str, within: str | None) -> bool:
+    """Whether ``path`` lies on the way to ``within``, or below it."""
+    return within is None or f"{within}/".startswith(f"{path}/") or path.startswith(f"{within}/")
+
+
+def is_loop(path: str) -> bool:
+    """Whether ``path`` is a link to a folder that it is reached through."""
+    if not Path(path).is_symlink():
+        return False
+    target = os.path.realpath(path)
+    return any(os.path.realpath(parent) == target for parent in Path(path).parents)
+
+
+@lru_cache(maxsize=1024)
+def matcher(pattern: str) -> Callable[[str], object]:
+    """Whether a name fits a glob ``pattern`` without slashes; upper and lower case differ."""
+    if pattern == "*":
+        return bool
+    if not glob.has_magic(pattern):
+        return pattern.__eq__
+    return re.compile(fnmatch.translate(pattern)).match
+
+
+def unescaped(pattern: str) -> str:
+    """The name that ``glob.escape`` made ``pattern`` from."""
+    return re.sub(r"\[([*?[])\]", r"\1", pattern)
