@@ -36,7 +36,7 @@ OUTER_EYE_POINTS = (36, 45)
 FOCAL_WIDTHS, FOCAL_HEIGHTS = 500 / 640, 500 / 480
 
 #: Frames that may lie between two rows; more are a wrong frame number.
-LONGEST_GAP = 1_000_000
+LONGEST_GAP = 100_000
 
 
 @dataclass(frozen=True)
