@@ -10,13 +10,13 @@ import torch
 
 from stgt.config import AugmentationConfig, ModelConfig, WindowConfig
 from stgt.data.catalog.layouts import Clip
-from stgt.data.clips import WindowDataset, WindowReader, WindowSample, collate, sped
-from stgt.data.preparation.extraction import CacheEntry
+from stgt.data.clips import WindowDataset, WindowReader, WindowSample, collate
 from stgt.data.preparation.prepare import Prepared
+from stgt.data.preparation.store import Store
+from stgt.data.sampling import Cut, sped
 from stgt.errors import DatasetError
 from stgt.faces.crops import CROP_SIZE, CropSequence, encode_crop
 from stgt.faces.tracks import BLENDSHAPES, LandmarkTrack
-from stgt.files import write_json
 from stgt.graphs.alignment import load_reference_face
 from stgt.graphs.geometry import aligned_nodes, geometry_stream
 from stgt.graphs.layout import load_layout
@@ -64,15 +64,12 @@ def prepare(tmp_path):
     """Puts tracks into a cache; returns their clips and what ``prepare_clips`` would."""
 
     def put(tracks: dict[str, LandmarkTrack], apex: str = "unknown") -> tuple[list[Clip], Prepared]:
-        entries = {}
+        store = Store(tmp_path / "store")
         for name, track in tracks.items():
-            entry = entries[name] = CacheEntry(tmp_path / name)
-            track.save(entry.track)
-            make_crops(track.valid).save(entry.crops)
-            sizes = {"track_bytes": entry.track.stat().st_size, "crops_bytes": entry.crops.stat().st_size}
-            write_json(entry.record, {"frames": len(track), "valid_share": track.valid_share, **sizes})
+            crops = make_crops(track.valid)
+            store.add(name, track, (crops.data, crops.offsets))
         clips = [Clip(name, Path(name), name, LABELS[number % 2], apex=apex) for number, name in enumerate(tracks)]
-        return clips, Prepared(entries)
+        return clips, Prepared(store, {name: name for name in tracks})
 
     return put
 
@@ -88,7 +85,7 @@ def test_evaluation_windows_cover_the_clip(prepare):
     dataset = WindowDataset(clips, prepared, LABELS, GEOMETRY, WINDOW)
     # 2.45 s in windows of 0.7 s every 0.5 s, and a last one that ends with the clip.
     assert [number for number, _ in dataset.items] == [0] * 5 + [1]
-    np.testing.assert_allclose([start_s for _, start_s in dataset.items], [0, 0.5, 1.0, 1.5, 1.75, 0])
+    np.testing.assert_allclose([cut.start_s for _, cut in dataset.items], [0, 0.5, 1.0, 1.5, 1.75, 0])
     batch = collate([dataset[index] for index in range(len(dataset))])
     assert batch.geometry.shape == (6, 8, 68, 12)
     assert batch.geometry.dtype == torch.float32
@@ -150,7 +147,7 @@ def test_a_neutral_face_that_is_known_is_used():
 
 def test_apex_at_the_end(prepare):
     clips, prepared = prepare({"a": make_track(50)}, apex="last")
-    assert WindowDataset(clips, prepared, LABELS, GEOMETRY, WINDOW).items == [(0, pytest.approx(1.75))]
+    assert WindowDataset(clips, prepared, LABELS, GEOMETRY, WINDOW).items == [(0, Cut(pytest.approx(1.75)))]
     training = WindowDataset(clips, prepared, LABELS, GEOMETRY, WINDOW, augmentation())
     evaluated = WindowDataset(clips, prepared, LABELS, GEOMETRY, WINDOW)[0]
     for epoch in range(3):
