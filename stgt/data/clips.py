@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 
 from stgt.config import ModelConfig, WindowConfig, parse_streams
 from stgt.data.catalog.layouts import Clip
-from stgt.data.preparation.prepare import Prepared
+from stgt.data.preparation.prepared import Prepared
+from stgt.data.sampling import Cut, lengthened, sped, testing_cuts, training_cut
 from stgt.errors import DatasetError
 from stgt.faces.crops import CROP_SIZE, CropSequence, cut_patches, to_crop
 from stgt.faces.tracks import LandmarkTrack
@@ -21,13 +22,13 @@ from stgt.graphs.batch import WindowBatch
 from stgt.graphs.geometry import geometry_stream
 from stgt.graphs.layout import load_layout
 from stgt.graphs.neutral import NeutralEstimator, NeutralFace
-from stgt.graphs.windows import cut_window, window_starts
+from stgt.graphs.windows import cut_window
 
 if TYPE_CHECKING:
     from stgt.learning.augmentation import Augmentation
 
-#: Random starts that are tried for a training window before one around a frame with a face is taken.
-TRIED_STARTS = 4
+#: A dataset keeps aligned faces in memory up to this many bytes, and aligns anew what does not go into them.
+ALIGNED_MEMORY_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class WindowReader:
 
     def read(
         self,
-        track: LandmarkTrack,
+        track: LandmarkTrack | None,
         crops: CropSequence | None,
         start_s: float,
         augmentation: "Augmentation | None" = None,
@@ -80,28 +81,34 @@ class WindowReader:
 
         Args:
             track: any track that covers the window; frames before it serve to know the person's neutral face, later
-                ones do not matter.
+                ones do not matter. None: ``aligned`` is given, and the model reads no pixels.
             crops: of the same frames; only needed if the model reads pixels.
             start_s: on the track's clock.
             augmentation: for training; draws from ``generator``.
             generator: of all randomness.
             speed: factor by which the face is made to move faster: the window then spans more time of the track.
+                What ``window.short`` says happens where the whole track is shorter than that.
             neutral: the person's neutral face, where it is known; none: as estimated from the track's frames up to the
                 end of the window.
             aligned: what ``align`` makes of the track, for whoever reads many windows of it; none: made here.
         """
         config = sped(self.window, speed)
+        end_s = start_s + config.duration_s
         if aligned is None:
-            aligned = self.align(track)
-        window = cut_window(aligned, start_s, config)
+            aligned = self.align(track.slice(None, end_s) if len(track) and track.times[-1] > end_s else track)
         if neutral is None:
-            neutral = self.neutral(aligned, start_s + config.duration_s)
+            neutral = self.neutral(aligned, end_s)
+        shown = None
+        if self.window.short != "mask" and len(aligned) and start_s <= aligned.times[0]:
+            aligned, shown = lengthened(aligned, end_s, self.window)
+        window = cut_window(aligned, start_s, config)
         sample, mirrored = self.features(window.points, window.actions, window.valid, neutral, augmentation, generator)
         if not self.needs_crops:
             return sample
         if crops is None:
             raise ValueError("the model reads pixels, so crops are needed")
-        return self.with_pixels(sample, track, crops, window.frame_index, mirrored)
+        frame_index = window.frame_index if shown is None else shown[window.frame_index]
+        return self.with_pixels(sample, track, crops, frame_index, mirrored)
 
     def align(self, track: LandmarkTrack) -> AlignedTrack:
         """The model's nodes on the aligned faces of a track."""
@@ -182,19 +189,18 @@ class WindowReader:
 
 
 class WindowDataset(Dataset[WindowSample]):
-    """Windows of prepared clips.
+    """Windows of prepared clips; ``stgt.data.sampling`` says which.
 
     For training (with ``augmentation``) an item is a clip, and each visit reads another window of it; a clip without
-    any face is no item. For evaluation an item is a window: together they cover every clip, and ``WindowBatch.clip``
-    says which windows belong together. Where the card says that the apex comes last, the only window is the one that
-    ends with the clip, in training and evaluation alike.
+    any face is no item. For evaluation an item is a window, and ``WindowBatch.clip`` says which windows belong
+    together.
 
     Args:
         clips: prepared ones.
-        prepared: their tracks and crops.
+        prepared: their tracks and crops; only those that an item shows are read.
         labels: class names in the order of the model's outputs.
         model: whose inputs are made.
-        window: how windows are cut.
+        window: how windows are cut and chosen.
         augmentation: what training does to a window; none: evaluation.
         seed: with the epoch and the clip it decides everything random about a training window.
 
@@ -217,19 +223,23 @@ class WindowDataset(Dataset[WindowSample]):
         self.reader = WindowReader(model, window)
         self.augmentation = augmentation
         self.seed = seed
-        self._last: tuple[int, AlignedTrack] | None = None
+        self._aligned = AlignedMemory(ALIGNED_MEMORY_BYTES)
         order = {label: number for number, label in enumerate(labels)}
         # A model can be asked about clips whose label it does not know: they have no target.
         self.targets = [order.get(clip.label, -1) for clip in self.clips]
+        for clip in self.clips:
+            if clip.clip_id not in prepared:
+                prepared.track(clip)  # says why
+        self.items: list[tuple[int, Cut]]
         if augmentation is None:
             self.items = [
-                (number, start_s)
+                (number, cut)
                 for number, clip in enumerate(self.clips)
-                for start_s in evaluation_starts(clip, prepared.track(clip), window)
+                for cut in testing_cuts(*prepared.span(clip.clip_id)[:2], window, clip.apex)
             ]
         else:
             self.items = [
-                (number, 0.0) for number, clip in enumerate(self.clips) if prepared.valid_share(clip.clip_id) > 0
+                (number, Cut(0.0)) for number, clip in enumerate(self.clips) if prepared.valid_share(clip.clip_id) > 0
             ]
             self.check_trainable(labels)
 
@@ -244,54 +254,64 @@ class WindowDataset(Dataset[WindowSample]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> WindowSample:
-        """An item; for training the key is ``(epoch, index)``."""
-        epoch, index = key if isinstance(key, tuple) else (0, key)
-        number, start_s = self.items[index]
-        clip = self.clips[number]
-        track = self.prepared.track(clip)
-        crops = self.prepared.crops(clip) if self.reader.needs_crops else None
+    def __getstate__(self) -> dict:
+        # Another process aligns the faces that it needs itself.
+        return {**self.__dict__, "_aligned": AlignedMemory(ALIGNED_MEMORY_BYTES)}
+
+    def __getitem__(self, key: int | tuple[int, ...]) -> WindowSample:
+        """An item; for training the key is ``(epoch, index)``, with a third number for another visit in the epoch."""
+        epoch, index, *visit = key if isinstance(key, tuple) else (0, key)
+        number, cut = self.items[index]
+        clip, reader = self.clips[number], self.reader
+        aligned = self.aligned(number)
+        track = self.prepared.track(clip) if aligned is None or reader.needs_crops else None
+        crops = self.prepared.crops(clip) if reader.needs_crops else None
         if self.augmentation is None:
-            sample = self.reader.read(track, crops, start_s, aligned=self.aligned(number, track))
+            sample = reader.read(track, crops, cut.start_s, speed=cut.speed, aligned=aligned)
         else:
-            generator = np.random.default_rng([self.seed, epoch, number])
+            generator = np.random.default_rng([self.seed, epoch, number, *visit])
             speed = self.augmentation.playing_speed(generator)
-            start_s = training_start(clip, track, sped(self.reader.window, speed), generator)
-            sample = self.reader.read(track, crops, start_s, self.augmentation, generator, speed)
+            frames = track if aligned is None else aligned
+            cut = training_cut(frames, reader.window, clip.apex, speed, generator)
+            sample = reader.read(track, crops, cut.start_s, self.augmentation, generator, cut.speed, aligned=aligned)
         return replace(sample, target=self.targets[number], clip=number)
 
-    def aligned(self, number: int, track: LandmarkTrack) -> AlignedTrack:
-        """The aligned faces of a clip; the last one is kept, because its next window is mostly asked for next."""
-        if self._last is None or self._last[0] != number:
-            self._last = (number, self.reader.align(track))
-        return self._last[1]
+    def aligned(self, number: int) -> AlignedTrack | None:
+        """The aligned faces of a clip, if they are or can be kept in memory.
+
+        In evaluation the last clip's are always: its next window is mostly asked for next.
+        """
+        kept = self._aligned.get(number)
+        if kept is None and (self.augmentation is None or not self._aligned.full):
+            kept = self.reader.align(self.prepared.track(self.clips[number]))
+            self._aligned.keep(number, kept)
+        return kept
 
 
-def sped(window: WindowConfig, speed: float) -> WindowConfig:
-    """The window of the track's own time that becomes ``window`` when the track is played ``speed`` times as fast."""
-    if speed == 1.0:
-        return window
-    return replace(window, frame_rate=window.frame_rate / speed, max_gap_s=window.max_gap_s * speed)
+class AlignedMemory:
+    """Aligned tracks by number, kept until they take up a number of bytes; of those that come later, the last one."""
 
+    def __init__(self, limit_bytes: int) -> None:
+        self.left_bytes = limit_bytes
+        self.full = False
+        self._kept: dict[int, AlignedTrack] = {}
+        self._last: tuple[int, AlignedTrack] | None = None
 
-def evaluation_starts(clip: Clip, track: LandmarkTrack, window: WindowConfig) -> list[float]:
-    """Where the evaluation windows of a clip start, in seconds of its track."""
-    starts = window_starts(track, window)
-    return starts[-1:] if clip.apex == "last" else starts
+    def get(self, number: int) -> AlignedTrack | None:
+        """The track of this number, if it is here."""
+        if self._last is not None and self._last[0] == number:
+            return self._last[1]
+        return self._kept.get(number)
 
-
-def training_start(clip: Clip, track: LandmarkTrack, window: WindowConfig, generator: np.random.Generator) -> float:
-    """Where a training window of a clip starts: at random, but with at least one frame that holds a face."""
-    first, last = float(track.times[0]), window_starts(track, window)[-1]
-    if clip.apex == "last" or last <= first:
-        return last
-    faces = track.times[track.valid]
-    for _ in range(TRIED_STARTS):
-        start_s = generator.uniform(first, last)
-        inside = np.searchsorted(faces, (start_s, start_s + window.duration_s))
-        if inside[1] > inside[0]:
-            return start_s
-    return float(np.clip(generator.choice(faces) - window.duration_s / 2, first, last))
+    def keep(self, number: int, track: AlignedTrack) -> None:
+        """Keep a track that is not here yet."""
+        size_bytes = sum(array.nbytes for array in (track.points, track.blendshapes, track.times, track.valid))
+        self.full = self.full or size_bytes > self.left_bytes
+        if self.full:
+            self._last = number, track
+        else:
+            self._kept[number] = track
+            self.left_bytes -= size_bytes
 
 
 def collate(samples: Sequence[WindowSample]) -> WindowBatch:

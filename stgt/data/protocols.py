@@ -1,21 +1,16 @@
 """Which subjects are trained on and which are tested: folds that never put a subject on both sides."""
 
-import random
-import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import counted, natural_key
+from stgt.data.rules import RULES, TEST, TRAIN, ranked
 from stgt.errors import DatasetError
 
 if TYPE_CHECKING:
     from stgt.data.catalog.cards import DatasetCard
-
-#: Splits that ``inner_validation`` compares before it takes the most balanced one.
-CANDIDATES = 256
 
 
 @dataclass(frozen=True)
@@ -24,11 +19,11 @@ class Protocol:
 
     name: str
     rule: str
-    """``rank_mod``, ``seeded``, ``subject_sets`` or ``official``: see ``RULES``."""
+    """A name in ``stgt.data.rules.RULES``."""
     summary: str
     """The rule in words, for reports."""
     folds: int = 0
-    """Number of folds of ``rank_mod`` and ``seeded``."""
+    """Number of folds of ``rank_mod``, ``seeded`` and ``blocks``."""
     seed: int = 0
     """Order of the subjects under ``seeded``."""
     test_subjects: tuple[tuple[str, ...], ...] = ()
@@ -44,9 +39,8 @@ class Protocol:
         """
         used = self.used(clips)
         clips_text = counted(len(used), "clip")
-        subjects = counted(len({clip.subject for clip in used}), "subject")
         classes = counted(len({clip.label for clip in used}), "class")
-        return f"{title} {self.name}, {self.summary}, {clips_text}, {subjects}, {classes}"
+        return f"{title} {self.name}, {self.summary}, {clips_text}, {describe_subjects(used)}, {classes}"
 
     def used(self, clips: Iterable[Clip]) -> tuple[Clip, ...]:
         """The clips of the protocol's classes."""
@@ -83,7 +77,7 @@ def make_folds(card: "DatasetCard", clips: Sequence[Clip], protocol: str | None 
             sides of a fold.
     """
     chosen = card.protocol(protocol)
-    subjects = sorted({clip.subject for clip in clips}, key=natural_key)
+    subjects = ranked(clips)
     if len(subjects) < 2:
         who = f"only one subject ({subjects[0]})" if subjects else "no clip"
         raise DatasetError(
@@ -96,18 +90,18 @@ def make_folds(card: "DatasetCard", clips: Sequence[Clip], protocol: str | None 
         )
     used = chosen.used(clips)
     folds = []
-    for index, is_test in enumerate(RULES[chosen.rule](chosen, subjects)):
-        train = tuple(clip for clip in used if not is_test(clip))
-        test = tuple(clip for clip in used if is_test(clip))
-        if chosen.rule == "official":
-            train = tuple(clip for clip in train if clip.split == "train")
+    for index, side in enumerate(RULES[chosen.rule](chosen, clips)):
+        sides = [side(clip) for clip in used]
+        train = tuple(clip for clip, side in zip(used, sides, strict=True) if side == TRAIN)
+        test = tuple(clip for clip, side in zip(used, sides, strict=True) if side == TEST)
         if train and test:
             check_disjoint(train, test)
             folds.append(Fold(index, train, test))
     if not folds:
         raise DatasetError(
-            f"{card.title}: protocol {chosen.name} gives no fold with clips on both sides, because all "
-            f"{len(subjects)} subjects here are test subjects of the same fold; copy more of the dataset"
+            f"{card.title}: protocol {chosen.name} gives no fold with clips on both sides, because the "
+            f"{counted(len(used), 'clip')} of {counted(len(subjects), 'subject')} here are all on the same side; "
+            "copy more of the dataset"
         )
     return folds
 
@@ -131,86 +125,25 @@ def check_disjoint(*sides: Sequence[Clip]) -> None:
             seen |= values
 
 
-def inner_validation(train: Sequence[Clip], share: float, seed: int = 0) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
-    """Split training clips into ``(fit, validation)`` by subject, about ``share`` of the subjects in validation.
+def knows_subject(clip: Clip) -> bool:
+    """Whether it is known who is seen in a clip: otherwise the clip's own id stands in for the subject.
 
-    Of many random splits the one is taken that keeps every class in ``fit`` and whose validation side has each class
-    most nearly in proportion. The same clips, share and seed give the same split, in whatever order the clips come.
-    With one subject, or a share of 0, validation is empty.
+    A union of datasets writes a clip's id with a slash, and its subject with a colon, after the dataset.
     """
-    subjects = sorted({clip.subject for clip in train}, key=natural_key)
-    if not 0 <= share < 1:
-        raise DatasetError(f"the validation share is {share}; it must be at least 0 and below 1")
-    if len(subjects) < 2 or share == 0:
-        return tuple(train), ()
-    held_out = min(max(1, round(share * len(subjects))), len(subjects) - 1)
-    per_subject = {subject: Counter() for subject in subjects}
-    for clip in train:
-        per_subject[clip.subject][clip.label] += 1
-    total = sum(per_subject.values(), Counter())
-    order = random.Random(seed)
-
-    def imbalance(chosen: Sequence[str]) -> tuple[int, float]:
-        counted = sum((per_subject[subject] for subject in chosen), Counter())
-        lost = sum(counted[label] == total[label] for label in total)
-        return lost, sum(abs(counted[label] / total[label] - share) for label in total)
-
-    best = min((order.sample(subjects, held_out) for _ in range(CANDIDATES)), key=imbalance)
-    fit = tuple(clip for clip in train if clip.subject not in best)
-    validation = tuple(clip for clip in train if clip.subject in best)
-    check_disjoint(fit, validation)
-    return fit, validation
+    return clip.subject not in (clip.clip_id, clip.clip_id.replace("/", ":", 1))
 
 
-IsTest = Callable[[Clip], bool]
+def subjects_known(clips: Iterable[Clip]) -> bool | None:
+    """Whether it is known who is seen in all of ``clips``, in none of them (False), or in some (None)."""
+    known = {knows_subject(clip) for clip in clips}
+    return None if len(known) > 1 else known != {False}
 
 
-def rank_mod(protocol: Protocol, subjects: Sequence[str]) -> list[IsTest]:
-    """Fold k tests the subjects whose rank in natural order is k modulo the number of folds."""
-    return by_rank(subjects, protocol.folds)
-
-
-def seeded(protocol: Protocol, subjects: Sequence[str]) -> list[IsTest]:
-    """As ``rank_mod``, after the subjects are shuffled by the protocol's seed."""
-    return by_rank(random.Random(protocol.seed).sample(list(subjects), len(subjects)), protocol.folds)
-
-
-def subject_sets(protocol: Protocol, subjects: Sequence[str]) -> list[IsTest]:
-    """Fold k tests the subjects named in its list."""
-    folds: list[set[str]] = []
-    for entries in protocol.test_subjects:
-        folds.append({subject for subject in subjects if any(names_subject(entry, subject) for entry in entries)})
-    homeless = [subject for subject in subjects if not any(subject in fold for fold in folds)]
-    if homeless:
-        raise DatasetError(f"subject {homeless[0]} is in no fold of the protocol {protocol.name}")
-    return [lambda clip, fold=fold: clip.subject in fold for fold in folds]
-
-
-def official(protocol: Protocol, subjects: Sequence[str]) -> list[IsTest]:  # noqa: ARG001 - all rules are called alike
-    """One fold: the dataset's own test split."""
-    return [lambda clip: clip.split == "test"]
-
-
-#: Name of a rule in a card -> the rule: for each fold, whether a clip is a test clip.
-RULES: dict[str, Callable[[Protocol, Sequence[str]], list[IsTest]]] = {
-    "rank_mod": rank_mod,
-    "seeded": seeded,
-    "subject_sets": subject_sets,
-    "official": official,
-}
-
-
-def by_rank(subjects: Sequence[str], folds: int) -> list[IsTest]:
-    """Folds by rank modulo ``folds``; fewer subjects than folds give a fold for each subject."""
-    if folds < 2:
-        raise DatasetError(f"a protocol needs at least 2 folds, not {folds}")
-    fold_of = {subject: rank % folds for rank, subject in enumerate(subjects)}
-    return [lambda clip, fold=fold: fold_of[clip.subject] == fold for fold in range(min(folds, len(subjects)))]
-
-
-def names_subject(entry: str, subject: str) -> bool:
-    """Whether ``entry``, a name or a range of numbers like ``1001-1018``, means ``subject``."""
-    bounds = re.fullmatch(r"(\d+)-(\d+)", entry)
-    if bounds and subject.isdigit():
-        return int(bounds[1]) <= int(subject) <= int(bounds[2])
-    return entry == subject
+def describe_subjects(clips: Sequence[Clip]) -> str:
+    """``118 subjects``, or that they are unknown: intervals and inner validation are by clip then."""
+    strangers = sum(not knows_subject(clip) for clip in clips)
+    subjects = counted(len({clip.subject for clip in clips if knows_subject(clip)}), "subject")
+    if not strangers:
+        return subjects
+    unknown = "subjects unknown (each clip counts as one)"
+    return unknown if strangers == len(clips) else f"{subjects} and {counted(strangers, 'clip')} of {unknown}"

@@ -102,7 +102,7 @@ def training_cut(track: Frames, window: WindowConfig, apex: str, speed: float, g
 
 
 def uniform(first_s: float, last_s: float, window: WindowConfig, place: float) -> Cut:
-    """The window with one moment in each of ``window.frames`` equal segments of a clip, at a place of it from 0 to 1."""
+    """The window with one moment in each of ``window.frames`` equal segments of a clip, ``place`` (0 to 1) in each."""
     segment_s = (last_s - first_s) / window.frames
     return Cut(first_s + place * segment_s, segment_s * window.frame_rate)
 

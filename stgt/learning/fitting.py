@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from stgt.config import ModelConfig, TrainConfig, WindowConfig
 from stgt.data.catalog.layouts import Clip
 from stgt.data.clips import WindowDataset, collate
-from stgt.data.preparation.prepare import Prepared
-from stgt.data.protocols import Fold, inner_validation
+from stgt.data.preparation.prepared import Prepared
+from stgt.data.protocols import Fold
+from stgt.data.validation import inner_validation
 from stgt.errors import StgtError
 from stgt.evaluation.calibration import search_temperature
 from stgt.evaluation.pooling import peak_class
@@ -28,7 +29,8 @@ from stgt.files import read_json, write_json
 from stgt.graphs.layout import load_layout
 from stgt.learning.augmentation import Augmentation
 from stgt.learning.choice import EpochChoice
-from stgt.learning.module import ExpressionModule, balanced_weights
+from stgt.learning.imbalance import ClassificationLoss, class_frequencies, drawing_weights
+from stgt.learning.module import ExpressionModule
 from stgt.learning.progress import Progress
 from stgt.learning.readout import read_out
 from stgt.learning.sampler import EpochSampler
@@ -124,7 +126,7 @@ class FoldFit:
         self.module = ExpressionModule(
             self.new_model(),
             config.optimisation,
-            self.class_weights(),
+            ClassificationLoss(config.optimisation, self.class_frequencies()),
             tuple(len(clips) for clips in evaluated),
             self.seed,
             peak_class(task.model.pooling, task.labels),
@@ -191,12 +193,10 @@ class FoldFit:
         """One random, augmented window per clip and epoch."""
         return training_loader(self.task, self.fit_clips, self.seed)
 
-    def class_weights(self) -> Tensor | None:
-        """Weights of the loss, from the clips that are fitted on."""
-        if not self.task.config.optimisation.class_weights:
-            return None
-        targets = np.array([self.task.labels.index(clip.label) for clip in self.fit_clips])
-        return balanced_weights(targets, len(self.task.labels))
+    def class_frequencies(self) -> NDArray[np.float64] | None:
+        """(K,) how many clips of each class an epoch draws: what the loss corrects; None: nothing."""
+        targets, weights = clip_weights(self.task, self.fit_clips)
+        return class_frequencies(targets, len(self.task.labels), weights)
 
     def tables(self, clips: list[Clip]) -> Callable[[np.ndarray], PredictionTable]:
         """Makes prediction tables of ``clips``."""
@@ -247,14 +247,24 @@ def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int) -> DataLoa
     dataset = WindowDataset(
         clips, task.prepared, task.labels, task.model, task.config.window, augmentation=augmentation, seed=seed
     )
+    # A clip without any face is a clip, but no item.
+    _, weights = clip_weights(task, [clips[number] for number, _ in dataset.items])
     return DataLoader(
         dataset,
         batch_size=min(task.config.optimisation.batch_size, len(dataset)),
-        sampler=EpochSampler(len(dataset), seed),
+        sampler=EpochSampler(len(dataset), seed, weights),
         collate_fn=collate,
         num_workers=task.config.loader_workers,
         drop_last=True,  # a last batch of one or two windows would move the norms and the weights too far
     )
+
+
+def clip_weights(task: FoldTask, clips: Sequence[Clip]) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """The numbers of the classes of training clips, and how often each is drawn; see ``drawing_weights``."""
+    targets = np.array([task.labels.index(clip.label) for clip in clips])
+    datasets = [clip.dataset for clip in clips]
+    config = task.config
+    return targets, drawing_weights(targets, datasets, config.optimisation.sampling, config.dataset_weights)
 
 
 def evaluation_loader(

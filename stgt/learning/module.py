@@ -4,7 +4,6 @@ import lightning
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from stgt.config import OptimisationConfig
 from stgt.evaluation.pooling import pool_clips
@@ -17,7 +16,7 @@ class ExpressionModule(lightning.LightningModule):
     Args:
         model: any model of the registry.
         config: how to fit it.
-        class_weights: (K,) float or None, weights of the cross entropy.
+        loss: of (B,K) logits and (B,) numbers of classes.
         clip_counts: number of clips in each evaluation loader, in the order of the loaders.
         seed: of dropout and modality dropout; with the epoch and the step it fixes every random number, so that a
             training that was interrupted goes on exactly as it would have.
@@ -28,7 +27,7 @@ class ExpressionModule(lightning.LightningModule):
         self,
         model: nn.Module,
         config: OptimisationConfig,
-        class_weights: Tensor | None,
+        loss: nn.Module,
         clip_counts: tuple[int, ...],
         seed: int,
         peak: int | None = None,
@@ -39,7 +38,7 @@ class ExpressionModule(lightning.LightningModule):
         self.config = config
         self.clip_counts = clip_counts
         self.seed = seed
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.loss = loss
         self._windows: list[list[tuple[Tensor, Tensor, Tensor]]] = []
         self._losses: list[Tensor] = []
         self.train_loss = float("nan")
@@ -58,14 +57,12 @@ class ExpressionModule(lightning.LightningModule):
         self._losses = []
 
     def training_step(self, batch: WindowBatch, batch_index: int) -> Tensor:
-        """Cross entropy of a batch of windows."""
+        """The loss of a batch of windows."""
         # Fixed at every step, because loaders draw from the same generator at other moments when a training goes on.
         torch.manual_seed(
             int(np.random.SeedSequence([self.seed, self.current_epoch, batch_index]).generate_state(1)[0])
         )
-        loss = F.cross_entropy(
-            self(batch), batch.target, weight=self.class_weights, label_smoothing=self.config.label_smoothing
-        )
+        loss = self.loss(self(batch), batch.target)
         self._losses.append(loss.detach())
         return loss
 
@@ -105,14 +102,3 @@ class ExpressionModule(lightning.LightningModule):
             pct_start=0.2,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def balanced_weights(targets: np.ndarray, classes: int) -> Tensor:
-    """Inverse square-root frequency weights (K,), mean 1 over the training clips; absent classes get 0.
-
-    The square root lies between no weighting and full balance: full balance on a class with a handful of clips makes
-    the loss follow those clips.
-    """
-    counts = np.bincount(targets, minlength=classes).astype(np.float64)
-    weights = np.divide(1.0, np.sqrt(counts), out=np.zeros(classes), where=counts > 0)
-    return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)

@@ -11,7 +11,10 @@ from stgt.models.checkpoint import LoadedModel, read_description, read_settings,
 from stgt.models.registry import ExpressionModel
 
 #: Settings that may differ from the checkpoint's: they change how a model is fitted, not what its weights compute.
-FREE = {"model": ("dropout", "modality_dropout", "identity_dropout", "pooling"), "window": ("hop_s",)}
+FREE = {
+    "model": ("dropout", "modality_dropout", "identity_dropout", "pooling"),
+    "window": ("hop_s", "training", "testing", "views", "short"),
+}
 
 #: Options of a fine-tuning where neither the recipe nor the command line says otherwise; chosen on rendered heads,
 #: see docs/finetuning.md. The weights are good already: large steps would undo them.

@@ -85,7 +85,7 @@ class StreamFit(FoldFit):
             persistent_workers=config.loader_workers > 0,
         )
 
-    def class_weights(self) -> None:
+    def class_frequencies(self) -> None:
         """The streams have the classes in the shares that they are wanted in."""
 
 

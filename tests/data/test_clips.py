@@ -99,8 +99,8 @@ def test_evaluation_windows_cover_the_clip(prepare):
 
 
 def test_evaluation_window_is_the_geometry_of_its_track(prepare):
-    track = make_track(50)
-    clips, prepared = prepare({"a": track})
+    clips, prepared = prepare({"a": make_track(50)})
+    track = prepared.track(clips[0])
     sample = WindowDataset(clips, prepared, LABELS, GEOMETRY, WINDOW)[1]
     window = cut_window(track, 0.5, WINDOW)
     layout = load_layout("landmarks68")

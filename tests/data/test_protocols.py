@@ -7,7 +7,8 @@ import pytest
 
 from stgt.data.catalog.cards import load_card
 from stgt.data.catalog.layouts import Clip
-from stgt.data.protocols import Fold, all_as_test, check_disjoint, inner_validation, make_folds
+from stgt.data.protocols import Fold, all_as_test, check_disjoint, make_folds
+from stgt.data.validation import inner_validation
 from stgt.errors import DatasetError
 
 
@@ -79,7 +80,7 @@ def test_one_subject_can_be_tested_but_not_trained():
 
 
 def test_all_subjects_in_one_block():
-    with pytest.raises(DatasetError, match="same fold"):
+    with pytest.raises(DatasetError, match="on the same side"):
         make_folds(load_card("crema-d"), clips_of(["1001", "1002"]))
 
 
