@@ -1,19 +1,26 @@
-"""``stgt evaluate``: score a trained model on a dataset, on subjects that it has never seen."""
+"""``stgt evaluate``: score a trained model on a dataset, on subjects that it has never seen.
+
+The dataset's classes need not be the model's: they are matched by name, and what has no match is said with the score.
+"""
 
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stgt.command import argument_parser, run
 from stgt.config import from_dict, to_dict
-from stgt.data.catalog.cards import DatasetCard, load_card
+from stgt.data.catalog.cards import DatasetCard
 from stgt.data.catalog.layouts import Clip
+from stgt.data.disk import counted
+from stgt.data.union import UnionCard, assignments, describe_members, find_dataset
 from stgt.errors import DatasetError
+from stgt.files import write_json
 
 if TYPE_CHECKING:
+    from stgt.evaluation.matching import LabelMatching
     from stgt.models.checkpoint import LoadedModel
 
 
@@ -22,17 +29,25 @@ class EvaluateConfig:
     """An evaluation."""
 
     dataset: str
-    """A card's name (stgt datasets lists them)."""
+    """A card's name (stgt datasets lists them), or several: a,b."""
     checkpoint: str = "pretrained"
     """Trained model: a .safetensors file with its .json beside it; pretrained: the one that comes with stgt."""
     root: str | None = None
     """Where the dataset lies; none: STGT_DATA or ./data, then the card's folder name."""
+    roots: str | None = None
+    """Where several datasets lie: a=PATH,b=PATH."""
     cache: str | None = None
     """Where prepared tracks and crops go; none: STGT_CACHE or the user cache."""
     output: str | None = None
     """Folder of the results; none: evaluation-DATASET beside the checkpoint, or here for the one of stgt."""
     protocol: str | None = None
     """One of the card's protocols, whose classes are used; none: its default."""
+    unmatched: str = "leave_out"
+    """Clips whose label the model cannot name: leave_out, as usual across datasets, or mistake."""
+    answers: str = "all"
+    """What the model may answer: all of its labels, or only those shared with the dataset."""
+    label_map: str | None = None
+    """Labels that mean the same beside the known synonyms: calm=neutral (the dataset's label, then the model's)."""
     subject_pattern: str | None = None
     """For one's own folder of clips: regular expression over the path, whose first group is the subject."""
     subject_csv: str | None = None
@@ -49,17 +64,36 @@ def main(arguments: list[str]) -> None:
     parser.add_class_arguments(EvaluateConfig, as_group=False)
     config = from_dict(EvaluateConfig, parser.parse_args(arguments).as_dict())
 
-    card = load_card(config.dataset)
-    listing = card.find_clips(config.root, config.subject_pattern, config.subject_csv)
+    card, listing = find_dataset(
+        config.dataset, config.root, assignments(config.roots, "roots"), config.subject_pattern, config.subject_csv
+    )
     for note in listing.notes:
         print(f"note: {note}", file=sys.stderr)
-    from stgt.models.checkpoint import load_checkpoint, require_labels
+    from stgt.models.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(config.checkpoint)
-    clips, who = unseen(card.protocol(config.protocol).used(listing.clips), config.dataset, loaded)
-    labels = [name for name in listing.classes if any(clip.label == name for clip in clips)]
-    require_labels(loaded, labels, config.dataset)
-    score_clips(config, card, loaded, clips, sentence_of(card, clips, who, labels, loaded), arguments)
+    clips, who = unseen(card.protocol(config.protocol).used(listing.clips), card.name, loaded)
+    matching = matching_of(config, card, listing.classes, clips, loaded)
+    clips = matching.kept(clips)
+    sentence = sentence_of(card, clips, who, sorted({clip.label for clip in clips}), matching)
+    score_clips(config, card, loaded, clips, matching, sentence, arguments)
+
+
+def matching_of(
+    config: EvaluateConfig, card: DatasetCard, classes: Sequence[str], clips: Sequence[Clip], loaded: "LoadedModel"
+) -> "LabelMatching":
+    """How the labels of the clips and of the model go together."""
+    from stgt.evaluation.matching import match_labels
+
+    return match_labels(
+        clips,
+        classes,
+        loaded.labels,
+        dataset=card.name,
+        unmatched=config.unmatched,
+        answers=config.answers,
+        extra=assignments(config.label_map, "label_map"),
+    )
 
 
 def unseen(clips: Sequence[Clip], dataset: str, loaded: "LoadedModel") -> tuple[list[Clip], str]:
@@ -84,15 +118,30 @@ def unseen(clips: Sequence[Clip], dataset: str, loaded: "LoadedModel") -> tuple[
 
 
 def sentence_of(
-    card: DatasetCard, clips: Sequence[Clip], who: str, labels: Sequence[str], loaded: "LoadedModel"
+    card: DatasetCard, clips: Sequence[Clip], who: str, labels: Sequence[str], model: "LoadedModel | LabelMatching"
 ) -> str:
-    """The protocol in one sentence."""
-    subjects = len({clip.subject for clip in clips})
-    sentence = f"{card.title}: {who}; {len(clips)} clips, {subjects} subjects, {len(labels)} classes"
-    beyond = [label for label in loaded.labels if label not in labels]
-    if beyond:
-        sentence += f"; the model may also answer {', '.join(beyond)}, which is then a mistake"
-    return sentence + "."
+    """The protocol in one sentence, with what becomes of labels that the dataset and the model do not share.
+
+    Args:
+        card: of the dataset.
+        clips: those that are scored.
+        who: whose they are, see ``unseen``.
+        labels: the classes that are scored.
+        model: how its labels and the dataset's go together; or a model that knows all of ``labels``.
+    """
+    from stgt.evaluation.matching import LabelMatching, match_labels
+
+    matching = (
+        model if isinstance(model, LabelMatching) else match_labels(clips, labels, model.labels, dataset=card.name)
+    )
+    parts = [
+        f"{card.title}: {who}",
+        f"{counted(len(clips), 'clip')}, {counted(len({clip.subject for clip in clips}), 'subject')}, "
+        f"{counted(len(labels), 'class')}",
+        *([described] if (described := describe_members(card, clips)) else []),
+        *matching.phrases(),
+    ]
+    return "; ".join(parts) + "."
 
 
 def score_clips(
@@ -100,6 +149,7 @@ def score_clips(
     card: DatasetCard,
     loaded: "LoadedModel",
     clips: list[Clip],
+    matching: "LabelMatching",
     sentence: str,
     arguments: Sequence[str],
 ) -> None:
@@ -108,7 +158,7 @@ def score_clips(
     from stgt.evaluation.report import ModelResult
     from stgt.inference import choose_device
     from stgt.learning.fitting import clip_table
-    from stgt.learning.publish import Outcome, print_scores, write_results
+    from stgt.learning.publish import Outcome, metrics_document, print_scores, write_results
     from stgt.learning.results import attention_summary, read_clips
     from stgt.models.checkpoint import PRETRAINED
 
@@ -117,7 +167,9 @@ def score_clips(
     if not clips:
         raise DatasetError(f"not one clip of {card.title} could be read; the reasons stand above")
     readout = read_clips(loaded, clips, prepared, choose_device(config.device))
-    table = clip_table(loaded.labels, clips, 0, readout.probabilities)
+    table = clip_table(matching.columns, clips, 0, matching.narrowed(readout.probabilities))
+    if isinstance(card, UnionCard):
+        table = replace(table, datasets=tuple(clip.dataset for clip in clips))
     name = loaded.model_config.name
     result = ModelResult(
         name=name,
@@ -127,10 +179,11 @@ def score_clips(
         attention=attention_summary(clips, [readout], loaded.window.frame_rate),
         layout=loaded.layout,
         temperatures=[loaded.temperature],
+        labels=matching.rows() if matching.phrases() else (),
     )
     # Results do not belong among the files of the installation.
     beside = Path() if config.checkpoint == PRETRAINED else Path(config.checkpoint).parent
-    folder = Path(config.output or beside / f"evaluation-{config.dataset}")
+    folder = Path(config.output or beside / f"evaluation-{card.name}")
     outcome = Outcome(
         title=f"{name} evaluated on {card.title}",
         card=card,
@@ -142,6 +195,7 @@ def score_clips(
         seed=None,
     )
     write_results(folder, outcome)
+    write_json(folder / "metrics.json", {**metrics_document(outcome), "labels": matching.to_dict()})
     print_scores(folder, outcome)
 
 

@@ -17,6 +17,7 @@ from stgt.evaluation.calibration import BINS
 from stgt.evaluation.calibration_plots import calibration_figure
 from stgt.evaluation.metrics import Difference, Interval, Scores, Spread, Summary, chance, paired_difference, summarise
 from stgt.evaluation.predictions import PredictionTable
+from stgt.evaluation.recipe import recipe_sentences
 from stgt.files import write_text
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def write_report(path: Path | str, report: ReportInput, repeats: int = 1000, see
         chance_war=chance_war,
         chance_uar=chance_uar,
         clips_are_subjects=first.honest.clips_are_subjects,
+        recipe=recipe_sentences(report.config),
         parts=_parts(models[0]["summary"]),
         labels_matched=first.labels,
         differences=_differences(report.models, repeats, seed),
