@@ -64,12 +64,14 @@ class PreparedWindow:
         track: the frames it was cut from, or more of them; at least all that lie within the window.
         start_s: time of its first frame.
         face: number of the face.
+        speed: how many times the model's own time it spans; see ``stgt.data.sampling.Cut``.
     """
 
     sample: "WindowSample"
     track: "AlignedTrack"
     start_s: float
     face: int = 0
+    speed: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from stgt.inference.devices import choose_device
 from stgt.inference.predictions import Prediction, PreparedWindow, Reading
 
 if TYPE_CHECKING:
+    from stgt.data.sampling import Cut
     from stgt.faces.crops import CropSequence
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.faces.tracks import LandmarkTrack
@@ -121,20 +122,21 @@ class ExpressionReader:
             )
         return face
 
-    def _is_glimpse(self, track: "AlignedTrack", start_s: float) -> bool:
+    def _is_glimpse(self, window: PreparedWindow) -> bool:
         """Whether hardly any frame of a window shows a face: trackers now and then see one where none is."""
-        end_s = start_s + self.window.duration_s
+        track, start_s = window.track, window.start_s
+        end_s = start_s + window.speed * self.window.duration_s
         first, last = track.times.searchsorted((start_s - TIME_TOLERANCE_S, end_s + TIME_TOLERANCE_S))
         return last > first and np.count_nonzero(track.valid[first:last]) < GLIMPSE * (last - first)
 
-    def _neutral_faces(self, track: "AlignedTrack", starts: Sequence[float]) -> "Iterator[NeutralFace]":
+    def _neutral_faces(self, track: "AlignedTrack", cuts: "Sequence[Cut]") -> "Iterator[NeutralFace]":
         """The person's face at rest as it is known at the end of each window; every frame is looked at once."""
         from stgt.graphs.neutral import NeutralEstimator
 
         estimator = NeutralEstimator(self.layout)
         known_s = -np.inf
-        for start in starts:
-            end_s = start + self.window.duration_s
+        for cut in cuts:
+            end_s = cut.start_s + cut.speed * self.window.duration_s
             yield self.windows.follow(estimator, track, known_s, end_s)
             known_s = max(known_s, end_s)
 
@@ -150,22 +152,25 @@ class ExpressionReader:
         Args:
             track: landmarks of one face.
             crops: its aligned crops, frame by frame; a model that reads geometry only needs none.
-            starts: start times in seconds, ascending; none: every ``window.hop_s``, so that the track is covered.
+            starts: start times in seconds, ascending; none: the windows that speak for a clip, as ``window.testing``
+                says: by default one every ``window.hop_s``, so that the track is covered.
             neutral: the person's face at rest; none: for each window as the track shows it up to the window's end.
         """
-        from stgt.graphs.windows import window_starts
+        from stgt.data.sampling import Cut, testing_cuts
 
-        starts = window_starts(track, self.window) if starts is None else list(starts)
+        if starts is not None:
+            cuts = [Cut(start_s) for start_s in starts]
+        else:
+            cuts = testing_cuts(*(track.times[[0, -1]] if len(track) else (0.0, 0.0)), self.window, "unknown")
         aligned = self.windows.align(track)
-        neutral_faces = self._neutral_faces(aligned, starts) if neutral is None else repeat(neutral)
+        neutral_faces = self._neutral_faces(aligned, cuts) if neutral is None else repeat(neutral)
         predictions: list[Prediction] = []
-        for first in range(0, len(starts), BATCH_WINDOWS):
-            windows = [
-                PreparedWindow(
-                    self.windows.read(track, crops, start, neutral=next(neutral_faces), aligned=aligned), aligned, start
-                )
-                for start in starts[first : first + BATCH_WINDOWS]
-            ]
+        for first in range(0, len(cuts), BATCH_WINDOWS):
+            windows = []
+            for start_s, speed in cuts[first : first + BATCH_WINDOWS]:
+                face = next(neutral_faces)
+                sample = self.windows.read(track, crops, start_s, speed=speed, neutral=face, aligned=aligned)
+                windows.append(PreparedWindow(sample, aligned, start_s, speed=speed))
             predictions += self.predict_prepared(windows, track.source)[0]
         return predictions
 
@@ -215,7 +220,7 @@ class ExpressionReader:
         else:
             logits = self.engine.logits(batch)
         probabilities = (logits.double() / self.temperature).softmax(dim=-1).numpy()
-        shares[[self._is_glimpse(window.track, window.start_s) for window in windows]] = 0.0
+        shares[[self._is_glimpse(window) for window in windows]] = 0.0
         probabilities[shares == 0] = np.nan
         predictions = []
         for window, row, share in zip(windows, probabilities, shares, strict=True):
@@ -225,7 +230,7 @@ class ExpressionReader:
                 Prediction(
                     source=source,
                     start_s=start_s,
-                    end_s=min(start_s + self.window.duration_s, max(last_s, start_s)),
+                    end_s=min(start_s + window.speed * self.window.duration_s, max(last_s, start_s)),
                     labels=self.labels,
                     probabilities=row,
                     valid_share=float(share),
