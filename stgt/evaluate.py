@@ -15,6 +15,7 @@ from stgt.config import from_dict, to_dict
 from stgt.data.catalog.cards import DatasetCard
 from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import counted
+from stgt.data.protocols import describe_subjects
 from stgt.data.union import UnionCard, assignments, describe_members, find_dataset
 from stgt.errors import DatasetError
 from stgt.files import write_json
@@ -136,8 +137,7 @@ def sentence_of(
     )
     parts = [
         f"{card.title}: {who}",
-        f"{counted(len(clips), 'clip')}, {counted(len({clip.subject for clip in clips}), 'subject')}, "
-        f"{counted(len(labels), 'class')}",
+        f"{counted(len(clips), 'clip')}, {describe_subjects(clips)}, {counted(len(labels), 'class')}",
         *([described] if (described := describe_members(card, clips)) else []),
         *matching.phrases(),
     ]

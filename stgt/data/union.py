@@ -15,7 +15,7 @@ from typing import Any
 from stgt.data.catalog.cards import ClipListing, DatasetCard, load_card
 from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import counted
-from stgt.data.protocols import Fold, Protocol, check_disjoint, make_folds
+from stgt.data.protocols import Fold, Protocol, check_disjoint, describe_subjects, make_folds
 from stgt.data.vocabulary import meaning
 from stgt.errors import DatasetError
 
@@ -37,8 +37,8 @@ class Member:
 
     @property
     def name(self) -> str:
-        """By which its clips are told from others."""
-        return self.card.name
+        """By which its clips are told from others; two variants of one dataset show the same people."""
+        return self.card.dataset
 
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
@@ -122,7 +122,7 @@ def find_dataset(
         raise DatasetError("--classes chooses among the classes of several datasets; give --dataset a,b")
     card = load_card(names[0] if names else dataset)
     places = checked_roots(roots, [card])
-    return card, card.find_clips(places.get(card.name, root), subject_pattern, subject_csv)
+    return card, card.find_clips(places.get(card.dataset, root), subject_pattern, subject_csv)
 
 
 def find_union(
@@ -150,13 +150,13 @@ def find_union(
             is in two datasets.
     """
     cards = [load_card(name) for name in names]
-    twice = next((card.name for card in cards if sum(card.name == other.name for other in cards) > 1), None)
+    twice = next((card.dataset for card in cards if sum(card.dataset == other.dataset for other in cards) > 1), None)
     if twice:
-        raise DatasetError(f"{twice} is named twice in --dataset; its clips would be in training and test")
+        raise DatasetError(f"{twice} is named twice in --dataset; its people would be in training and test")
     if classes is not None and classes not in CLASSES:
         raise DatasetError(f"--classes is {classes!r}; it is {' or '.join(CLASSES)}")
     places = checked_roots(roots, cards)
-    members = tuple(find_member(card, places.get(card.name), subject_pattern, subject_csv) for card in cards)
+    members = tuple(find_member(card, places.get(card.dataset), subject_pattern, subject_csv) for card in cards)
     refuse_common_files(members)
     every, shared = class_names(members)
     chosen = {MERGED: classes or "all", LEAVE_ONE_OUT: classes or "shared"}
@@ -169,11 +169,12 @@ def find_union(
 
 def checked_roots(roots: Mapping[str, Path | str] | None, cards: Sequence[DatasetCard]) -> dict[str, Path | str]:
     """Dataset -> its root, or DatasetError if one is given for a dataset that is not asked for."""
-    known = [card.name for card in cards]
-    for name in roots or {}:
+    known = [card.dataset for card in cards]
+    places = {name.partition("@")[0]: place for name, place in (roots or {}).items()}
+    for name in places:
         if name not in known:
             raise DatasetError(f"--roots gives a folder for {name}, which is not in --dataset ({', '.join(known)})")
-    return dict(roots or {})
+    return places
 
 
 def find_member(
@@ -181,8 +182,8 @@ def find_member(
 ) -> Member:
     """One dataset of a union, found on disk."""
     if card.locate(root) is None:
-        raise DatasetError(f"{card.absence(root)}\nIts folder is given with --roots {card.name}=PATH.")
-    rule = (subject_pattern, subject_csv) if card.subjects_from_user else (None, None)
+        raise DatasetError(f"{card.absence(root)}\nIts folder is given with --roots {card.dataset}=PATH.")
+    rule = (subject_pattern, subject_csv) if card.subjects == "user" else (None, None)
     listing = card.find_clips(root, *rule)
     labels = dict.fromkeys(clip.label for clip in card.protocol().used(listing.clips))
     return Member(card, listing, {label: meaning(label) for label in labels if meaning(label) != label})
@@ -190,8 +191,8 @@ def find_member(
 
 def member_notes(member: Member) -> list[str]:
     """What is to be said of a dataset: its own notes, and the labels that have another name in the union."""
-    renamed = [f"{label} counts as {name}" for label, name in member.renamed.items()]
-    return [*member.listing.notes, *renamed]
+    renamed = ", ".join(f"{label} counts as {name}" for label, name in member.renamed.items())
+    return [*member.listing.notes, *([renamed] if renamed else [])]
 
 
 def refuse_common_files(members: Sequence[Member]) -> None:
@@ -247,7 +248,7 @@ def union_card(members: Sequence[Member], classes: tuple[str, ...], used: Mappin
         default_protocol=MERGED,
         citation="\n\n".join(card.citation.strip() for card in cards if card.citation),
         classes=classes,
-        known_broken=tuple(f"{card.name}/{clip_id}" for card in cards for clip_id in card.known_broken),
+        known_broken=tuple(f"{card.dataset}/{clip_id}" for card in cards for clip_id in card.known_broken),
         defaults=common_settings(cards),
         members=tuple(members),
     )
@@ -305,8 +306,7 @@ def describe_members(card: DatasetCard, clips: Sequence[Clip]) -> str:
     parts = []
     for member in card.members:
         own = [clip for clip in clips if clip.dataset == member.name]
-        subjects = len({clip.subject for clip in own})
-        parts.append(f"{member.name} {counted(len(own), 'clip')} of {counted(subjects, 'subject')}")
+        parts.append(f"{member.name} {counted(len(own), 'clip')} of {describe_subjects(own)}")
     labels = {member.name: {clip.label for clip in clips if clip.dataset == member.name} for member in card.members}
     for label in card.classes:
         having = [name for name, found in labels.items() if label in found]

@@ -15,7 +15,7 @@ from stgt.errors import StgtError
 #: (CREMA-D's three letters; the two letters of JAFFE and eNTERFACE). Single letters and numbers mean something else in
 #: every dataset; a card says what.
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "anger": ("angry", "rage", "ang", "an"),
+    "anger": ("angry", "mad", "rage", "ang", "an"),
     "anxiety": ("anxious",),
     "boredom": ("bored",),
     "calm": ("calmness",),

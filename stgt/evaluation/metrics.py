@@ -103,11 +103,11 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The clips of one dataset among several; ``clips_are_subjects`` as in ``PredictionTable``."""
+    """The clips of one dataset among several; ``strangers`` as in ``PredictionTable``."""
 
     scores: Scores
     intervals: Intervals
-    clips_are_subjects: bool
+    strangers: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -211,7 +211,7 @@ def score_datasets(table: PredictionTable, repeats: int = 1000, seed: int = 0) -
     parts = {}
     for name in sorted(set(table.datasets)):
         rows = table.dataset(name)
-        parts[name] = Part(score(rows), bootstrap_over_subjects(rows, repeats, seed), rows.clips_are_subjects)
+        parts[name] = Part(score(rows), bootstrap_over_subjects(rows, repeats, seed), rows.strangers)
     return parts
 
 

@@ -73,9 +73,13 @@ class PredictionTable:
         return len(self.clip_ids)
 
     @property
-    def clips_are_subjects(self) -> bool:
-        """Whether every clip counts as a subject of its own, as where nobody knows who is seen in it."""
-        return len(set(self.subjects)) == len(self) > 1
+    def strangers(self) -> int:
+        """Number of clips of which nobody knows who is seen: their own id stands in for the subject.
+
+        A union of datasets writes a clip's id with a slash, and its subject with a colon, after the dataset.
+        """
+        pairs = zip(self.clip_ids, self.subjects, strict=True)
+        return sum(subject in (clip_id, clip_id.replace("/", ":", 1)) for clip_id, subject in pairs)
 
     @property
     def read(self) -> np.ndarray:

@@ -153,7 +153,8 @@ def write_report(path: Path | str, report: ReportInput, repeats: int = 1000, see
         folds=list(models[0]["summary"].folds),
         chance_war=chance_war,
         chance_uar=chance_uar,
-        clips_are_subjects=first.honest.clips_are_subjects,
+        subjects=subjects_text(models[0]["summary"].pooled, first.honest.strangers),
+        strangers=first.honest.strangers,
         recipe=recipe_sentences(report.config),
         parts=_parts(models[0]["summary"]),
         labels_matched=first.labels,
@@ -193,13 +194,20 @@ def _parts(summary: Summary) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "clips": part.scores.clips,
-            "subjects": "one per clip" if part.clips_are_subjects else part.scores.subjects,
+            "subjects": subjects_text(part.scores, part.strangers),
             "present": len(part.scores.labels) - len(part.scores.absent),
             "commonest": part.scores.support.max() / part.scores.clips,
             "absent": part.scores.absent,
         }
         for name, part in summary.datasets.items()
     }
+
+
+def subjects_text(scores: Scores, strangers: int) -> str:
+    """How many people are seen, as far as it is known: of ``strangers`` clips it is not."""
+    if not strangers:
+        return str(scores.subjects)
+    return "unknown" if strangers == scores.clips else f"{scores.subjects - strangers}, others unknown"
 
 
 def mistakes(scores: Scores, most: int = 3) -> list[dict[str, Any]]:

@@ -181,7 +181,8 @@ def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
     """
     extra = meta.get("extra", {})
     own = qualified(meta.get("dataset"), extra.get("training_subjects", ()))
-    wanted = dataset.split(",")
+    # Variants of a dataset (NAME@VARIANT) show the same people.
+    wanted = [name.partition("@")[0] for name in dataset.split(",")]
     seen = {f"{name}:{subject}" if len(wanted) > 1 else subject for name, subject in own if name in wanted}
     before = extra.get("initialised_from")
     return seen | (seen_subjects(before, dataset) if before else set())
@@ -190,7 +191,7 @@ def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
 def qualified(dataset: str | None, subjects: Sequence[str]) -> set[tuple[str, str]]:
     """The subjects of a dataset with its name; those of a union (``a,b``), called ``a:S1``, with the name of theirs."""
     if dataset is None or "," not in dataset:
-        return {(dataset or "", subject) for subject in subjects}
+        return {((dataset or "").partition("@")[0], subject) for subject in subjects}
     return {(name, subject) for name, _, subject in (subject.partition(":") for subject in subjects)}
 
 
