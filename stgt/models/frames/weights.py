@@ -1,0 +1,102 @@
+"""Weights for a frame encoder: of its trunk from timm's hub, or from a safetensors file."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from stgt.errors import StgtError
+from stgt.models.frames.base import TIMM_WEIGHTS, FrameModel
+
+
+def load_weights(model: FrameModel, weights: str | Path) -> str:
+    """Fill a fresh encoder with weights.
+
+    Args:
+        model: to fill.
+        weights: ``"timm"``, or a safetensors file of the whole encoder or of its trunk.
+
+    Returns:
+        Where they come from, in words.
+
+    Raises:
+        StgtError: they cannot be had, or belong to something else.
+    """
+    if str(weights) == TIMM_WEIGHTS:
+        return _from_hub(model)
+    state = _read(Path(weights))
+    expected = model.state_dict()
+    # timm's names of a trunk are none of the encoder's, but for the classifier's.
+    if model.trunk_name is None or any(key in expected and not key.startswith("head.") for key in state):
+        _fit(model, state, expected, f"the frame encoder {model.name}", weights)
+        return f"the file {weights}"
+    _fit_trunks(model, state, weights)
+    return f"the trunk in the file {weights}, all else from scratch"
+
+
+def hub_state(timm_name: str) -> tuple[str, dict[str, Tensor]]:
+    """The weights that timm's hub has for one of its models: which they are, and the tensors by timm's names.
+
+    Raises:
+        StgtError: timm has none, or they could not be downloaded.
+    """
+    import timm
+
+    tag = timm.get_pretrained_cfg(timm_name).tag
+    if not timm.is_model_pretrained(timm_name):
+        raise StgtError(f"timm has no weights for {timm_name}: train from scratch (weights none), or give a file")
+    try:
+        state = timm.create_model(timm_name, pretrained=True).state_dict()
+    except Exception as error:  # the hub's client raises a kind of its own for everything that can go wrong
+        raise StgtError(
+            f"the weights of {timm_name} could not be downloaded from timm's hub; check the internet connection, give "
+            "a safetensors file as weights, or train from scratch"
+        ) from error
+    return f"{timm_name}.{tag}" if tag else timm_name, state
+
+
+def _from_hub(model: FrameModel) -> str:
+    if model.trunk_name is None:
+        raise StgtError(
+            f"timm's hub has no weights for the frame encoder {model.name}, which has layers of its own: give a "
+            "safetensors file as weights, or train from scratch"
+        )
+    found, state = hub_state(model.trunk_name)
+    _fit_trunks(model, state, f"timm's {found}")
+    return f"the trunk from timm's {found}, all else from scratch"
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise StgtError(f"the weights {path} are not a file; give a safetensors file, or {TIMM_WEIGHTS!r}")
+    try:
+        return load_file(path)
+    except Exception as error:  # truncated, another format, unreadable: each has a kind of its own
+        raise StgtError(f"the weights {path} are not a readable safetensors file: {error}") from error
+
+
+def _fit_trunks(model: FrameModel, state: dict[str, Tensor], where: str | Path) -> None:
+    """A classifier among the weights belongs to other classes, and is left out."""
+    for trunk in model.trunks():
+        _fit(trunk, state, trunk.state_dict(), f"{model.trunk_name}, the trunk of {model.name}", where)
+
+
+def _fit(
+    module: nn.Module, state: dict[str, Tensor], expected: dict[str, Tensor], what: str, where: str | Path
+) -> None:
+    missing = [key for key in expected if key not in state]
+    if missing:
+        raise StgtError(f"the weights {where} do not belong to {what}: {missing[0]} is missing in them")
+    for key, value in expected.items():
+        if state[key].shape != value.shape:
+            advice = (
+                "; make the encoder with as many classes as the file has, then call reset_classifier"
+                if key.startswith("head.")
+                else "; they were made for another architecture or image_size"
+            )
+            raise StgtError(
+                f"the weights {where} do not fit {what}: {key} has the shape {tuple(state[key].shape)} instead of "
+                f"{tuple(value.shape)}{advice}"
+            )
+    module.load_state_dict({key: state[key] for key in expected})
