@@ -81,7 +81,7 @@ class Variant:
     summary: str
     """What it chooses, in a line."""
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the card that it replaces (tables are merged)."""
+    """Keys of the card with other values; the entries of a table are added to those of the card."""
 
 
 @dataclass(frozen=True)
@@ -346,6 +346,8 @@ def parse_card(name: str, text: str, where: str, variant: str = "") -> DatasetCa
             raise DatasetError(f"{name} has no variant {variant!r}; {has}")
         values = merged(values, variants[variant].get("changes", {}))
         name = f"{name}@{variant}"
+    common = values.pop("common", {})
+    values["layouts"] = [merged(common, layout) for layout in values.get("layouts", [])]
     protocols = {key: {"name": key, **value} for key, value in values.pop("protocols", {}).items()}
     card = from_table(DatasetCard, {"name": name, **values, "protocols": protocols}, where)
     check(card, where)
@@ -353,11 +355,11 @@ def parse_card(name: str, text: str, where: str, variant: str = "") -> DatasetCa
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes``: tables are merged, anything else is replaced."""
+    """``values`` with ``changes``: the entries of a table are added to it, anything else is replaced."""
     result = dict(values)
     for key, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if both else value
+        result[key] = {**result[key], **value} if both else value
     return result
 
 

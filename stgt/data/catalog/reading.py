@@ -124,7 +124,7 @@ class LayoutReader:
             self.absent = (self.lists[0].name,)
         self.files = [TextFiles(rule, self.root, self.values, tree) for rule in layout.files] if not self.absent else []
         self.match = compiled(self.fill(layout.match), "match") if layout.match else None
-        self.ignored = [(compiled(rule.match, "ignore.match"), rule) for rule in layout.ignore]
+        self.ignored = [(compiled(self.fill(rule.match), "ignore.match"), rule) for rule in layout.ignore]
 
     def first_place(self, folders: Sequence[str]) -> str | None:
         """The first of ``folders`` that is there."""
@@ -187,7 +187,7 @@ class LayoutReader:
             if by_group == (rule.group is not None) and pattern.search(
                 groups.get(rule.group or "") or "" if by_group else where
             ):
-                return rule.because
+                return self.fill(rule.because)
         return None
 
     def clip(self, row: Row) -> Clip | None:
@@ -216,6 +216,7 @@ class LayoutReader:
             self.notes.add("label that the card does not know", f"{where}: {code}")
         if label is None:
             return None
+        groups["split"] = self.reading.splits.get(groups.get("split") or "", groups.get("split"))
         clip_id = self.clip_id(row.medium, groups)
         subject = groups.get("subject") or self.reading.rule.subject(where)
         if not self.reading.subjects_known:
@@ -225,13 +226,12 @@ class LayoutReader:
                 "no subject by the rule given" if self.reading.rule else "without a subject", row.listed or where
             )
             return None
-        split = groups.get("split") or None
         return Clip(
             clip_id=clip_id,
             source=Path(path),
             subject=subject,
             label=label,
-            split=self.reading.splits.get(split, split) if split else None,
+            split=groups.get("split") or None,
             start_s=seconds(groups.get("start_s")),
             end_s=end_s,
             frame_rate=frame_rate,
