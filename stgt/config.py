@@ -175,7 +175,7 @@ class TrainConfig:
     fold: int | None = None
     """Run only this fold (from 0); none: the whole protocol."""
     jobs: int = 1
-    """Folds that are fitted side by side, each in a process of its own with its share of the threads."""
+    """Folds that are fitted side by side, each in a process of its own with its share of the threads; on one device."""
     dataset_weights: str = ""
     """For a union of datasets: the share of the clips drawn from each, like afew=1,dfew=2; empty: by their sizes."""
     compare: str = ""

@@ -55,6 +55,11 @@ class FoldTask:
     init: str | None = None
     """Checkpoint, or ``pretrained``, whose weights the model starts from; none: random ones."""
 
+    @property
+    def summary(self) -> Path:
+        """The file that marks the fold as finished."""
+        return self.folder / "fold.json"
+
 
 @dataclass(frozen=True)
 class FoldResult:
@@ -77,16 +82,21 @@ def fit_fold(
 
     The same task gives the same result, interrupted or not. ``make`` makes the fit; none: a ``FoldFit``.
     """
-    finished = task.folder / "fold.json"
-    if finished.exists():
+    if task.summary.exists():
         progress.found(task.config.optimisation.epochs)
     else:
         (make or FoldFit)(task, progress).fit()
+        progress.finished(task.model.name, task.fold.index)
+    return read_fold(task)
+
+
+def read_fold(task: FoldTask) -> FoldResult:
+    """The result of a finished fold."""
     return FoldResult(
         honest=PredictionTable.from_csv(task.folder / "predictions.csv"),
         best_on_test=PredictionTable.from_csv(task.folder / "predictions_best_on_test.csv"),
         checkpoint=task.folder / "model.safetensors",
-        **read_json(finished),
+        **read_json(task.summary),
     )
 
 
@@ -141,7 +151,13 @@ class FoldFit:
         with quiet_lightning():
             trainer = make_trainer(config, choice, self.logger, self.state)
             resume_from = self.state if self.state.exists() else None
-            trainer.fit(self.module, self.training_loader(), loaders, ckpt_path=resume_from)
+            try:
+                trainer.fit(self.module, self.training_loader(), loaders, ckpt_path=resume_from)
+            except SystemExit as error:
+                # Lightning makes an exit of Ctrl-C; what follows from an interruption is for the command to say.
+                if isinstance(error.__context__, KeyboardInterrupt):
+                    raise KeyboardInterrupt from error
+                raise
         if trainer.is_global_zero:
             temperature = self.calibrate(trainer.strategy.root_device)
             summary = {
@@ -151,7 +167,7 @@ class FoldFit:
                 "temperature": temperature,
                 "seconds": round(choice.seconds + time.monotonic() - started, 1),
             }
-            write_json(task.folder / "fold.json", summary)
+            write_json(task.summary, summary)
             self.state.unlink(missing_ok=True)
         trainer.strategy.barrier()
 

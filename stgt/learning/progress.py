@@ -10,6 +10,9 @@ class Progress:
     def found(self, epochs: int) -> None:
         """So many epochs were done by an earlier, interrupted run."""
 
+    def finished(self, model: str, fold: int) -> None:
+        """A fold is done."""
+
 
 class ProgressBar(Progress):
     """A bar on the terminal.
@@ -22,13 +25,16 @@ class ProgressBar(Progress):
         from tqdm import tqdm
 
         self.bar = tqdm(total=total, unit="epoch", desc="training", dynamic_ncols=True)
+        #: The folds that are being fitted -> their epochs so far.
+        self.running: dict[tuple[str, int], int] = {}
 
     def epoch(self, model: str, fold: int, row: dict[str, float]) -> None:
         """Move on by one, and show where and how well."""
+        self.running[model, fold] = int(row["epoch"]) + 1
         shown = {"loss": f"{row['train_loss']:.2f}"}
         if "validation_uar" in row:
             shown["validation UAR"] = f"{100 * row['validation_uar']:.0f}"
-        self.bar.set_description(f"{model}, fold {fold}", refresh=False)
+        self.bar.set_description(describe_running(self.running), refresh=False)
         self.bar.set_postfix(shown, refresh=False)
         self.bar.update()
 
@@ -38,6 +44,10 @@ class ProgressBar(Progress):
         self.bar.n += epochs
         self.bar.refresh()
 
+    def finished(self, model: str, fold: int) -> None:
+        """Show it no longer."""
+        self.running.pop((model, fold), None)
+
     def __enter__(self) -> "ProgressBar":
         """Start."""
         return self
@@ -45,3 +55,20 @@ class ProgressBar(Progress):
     def __exit__(self, *exception: object) -> None:
         """Leave the bar as it stands."""
         self.bar.close()
+
+
+def describe_running(running: dict[tuple[str, int], int]) -> str:
+    """The folds that are being fitted, with their epochs where there are several side by side.
+
+    >>> describe_running({("stgt", 0): 7})
+    'stgt, fold 0'
+    >>> describe_running({("stgt", 2): 7, ("stgt", 0): 12, ("stgcn", 0): 1})
+    'stgcn, fold 0: 1; stgt, fold 0: 12, fold 2: 7'
+    """
+    if len(running) == 1:
+        ((model, fold),) = running
+        return f"{model}, fold {fold}"
+    folds: dict[str, list[str]] = {}
+    for (model, fold), epochs in sorted(running.items()):
+        folds.setdefault(model, []).append(f"fold {fold}: {epochs}")
+    return "; ".join(f"{model}, {', '.join(parts)}" for model, parts in folds.items())

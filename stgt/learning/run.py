@@ -10,17 +10,30 @@ from typing import Any
 import yaml
 
 from stgt.config import ModelConfig, TrainConfig, names, to_dict
-from stgt.data.preparation.prepare import Prepared
+from stgt.data.preparation.prepared import Prepared
 from stgt.data.protocols import Fold
 from stgt.errors import StgtError
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json, write_text
-from stgt.learning.fitting import FoldResult, FoldTask, fit_fold
+from stgt.learning.fitting import FoldResult, FoldTask, fit_fold, read_fold
+from stgt.learning.parallel import fit_side_by_side, require_one_device
 from stgt.learning.progress import Progress
 from stgt.models.checkpoint import FORMAT_VERSION, read_description
 
 #: Settings that say where and on what a run happens, not what comes out of it.
-PLACES = ("root", "cache", "output", "name", "workers", "loader_workers", "devices", "accelerator", "nodes", "fold")
+PLACES = (
+    "root",
+    "cache",
+    "output",
+    "name",
+    "workers",
+    "loader_workers",
+    "jobs",
+    "devices",
+    "accelerator",
+    "nodes",
+    "fold",
+)
 
 
 @dataclass(frozen=True)
@@ -103,20 +116,31 @@ def run_models(
     progress: Progress,
 ) -> list[ModelRun]:
     """Fit every model on every fold; what an earlier run of the same settings finished is read from ``folder``."""
-    runs = []
-    for model in model_configs(config):
-        results = []
-        for fold in folds:
-            task = FoldTask(
-                config=config,
-                model=model,
-                fold=fold,
-                labels=labels,
-                prepared=prepared,
-                folder=folder / model.name / f"fold_{fold.index}",
-                tensorboard=folder / "tensorboard",
-                init=config.init if model is config.model else None,
-            )
-            results.append(fit_fold(task, progress))
-        runs.append(ModelRun(model, tuple(results)))
-    return runs
+    models = model_configs(config)
+    each = require_one_device(config) if config.jobs > 1 else config
+    tasks = [
+        FoldTask(
+            config=each,
+            model=model,
+            fold=fold,
+            labels=labels,
+            prepared=prepared,
+            folder=folder / model.name / f"fold_{fold.index}",
+            tensorboard=folder / "tensorboard",
+            init=config.init if model is config.model else None,
+        )
+        for model in models
+        for fold in folds
+    ]
+    results = iter(fit_folds(tasks, config.jobs, progress))
+    return [ModelRun(model, tuple(next(results) for _ in folds)) for model in models]
+
+
+def fit_folds(tasks: Sequence[FoldTask], jobs: int, progress: Progress) -> list[FoldResult]:
+    """Fit what is missing of the folds, one after the other or ``jobs`` of them side by side."""
+    missing = [task for task in tasks if not task.summary.exists()]
+    if jobs < 2 or len(missing) < 2:
+        return [fit_fold(task, progress) for task in tasks]
+    progress.found(sum(task.config.optimisation.epochs for task in tasks if task.summary.exists()))
+    fit_side_by_side(missing, jobs, progress)
+    return [read_fold(task) for task in tasks]
