@@ -11,7 +11,7 @@ from stgt.models import create_model, list_models
 
 
 def test_names():
-    assert list_models() == ["stgcn", "stgt"]
+    assert list_models() == ["landmark-lstm", "landmark-transformer", "stgcn", "stgcn++", "stgt"]
 
 
 def test_forward_is_features_then_head(model, inputs):
@@ -163,7 +163,7 @@ def test_shape_errors_say_what_to_do(config_factory, inputs, window, change, mes
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "resnet"}, r"unknown model 'resnet'; the models are stgcn, stgt"),
+        ({"name": "resnet"}, r"unknown model 'resnet'; the models are landmark-lstm, .*, stgcn\+\+, stgt"),
         ({"width": 30, "heads": 4}, r"model.width is 30.*8"),
         ({"blocks": 1}, r"model.blocks is 1"),
         ({"layout": "dlib"}, r"unknown node layout 'dlib'"),
