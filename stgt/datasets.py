@@ -1,19 +1,34 @@
-"""``stgt datasets``: which datasets STGT knows, which of them are on this machine, and how to get the others."""
+"""``stgt datasets``: which datasets STGT knows, which of them are on this machine, and how to get the others.
+
+``stgt datasets check NAME`` verifies a copy, ``stgt datasets page`` prints docs/datasets.md.
+"""
 
 import textwrap
+from typing import TYPE_CHECKING
 
 from stgt.command import argument_parser, run
 from stgt.data.catalog.cards import ClipListing, DatasetCard, list_cards, load_card
 from stgt.data.disk import counted
 from stgt.errors import DatasetError
 
+if TYPE_CHECKING:
+    from stgt.data.catalog.check import Checked
+
 WIDTH = 110
 INDENT = " " * 13
 
 
 def main(arguments: list[str]) -> int:
-    """Show all cards in short, or one in full."""
-    parser = argument_parser("datasets", "List the datasets, or show everything about one.")
+    """Show all cards in short, or one in full; or one of the two further commands."""
+    if arguments[:1] == ["check"]:
+        return check(arguments[1:])
+    if arguments[:1] == ["page"]:
+        return page(arguments[1:])
+    parser = argument_parser(
+        "datasets",
+        "List the datasets, or show everything about one.",
+        "stgt datasets check NAME verifies a copy in depth; stgt datasets page prints docs/datasets.md.",
+    )
     parser.add_argument("name", nargs="?", type=str, help="A card's name, or the path of your own card (.toml).")
     parser.add_argument("--root", type=str, default=None, help="Where the named dataset lies.")
     parser.add_argument("--subject_pattern", type=str, default=None, help="For folder: pattern that finds the subject.")
@@ -24,9 +39,122 @@ def main(arguments: list[str]) -> int:
             raise DatasetError("--root says where one dataset lies: name it, as in stgt datasets crema-d --root FOLDER")
         print("\n\n".join(short(load_card(name)) for name in list_cards()))
         print("\nstgt datasets NAME shows the expected tree, protocols, published results and citation of one.")
+        print("stgt datasets check NAME verifies a copy: is it whole, does nothing leak, can its clips be read.")
         return 0
     card = load_card(options.name)
     print(full(card, options.root, options.subject_pattern, options.subject_csv))
+    return 0
+
+
+def check(arguments: list[str]) -> int:
+    """Verify a copy of a dataset; 1 if something is wrong with it."""
+    parser = argument_parser(
+        "datasets check",
+        "Verify a copy of a dataset: is it whole, does nothing leak, can its clips be read. Exit code 1: something is "
+        "wrong with it.",
+    )
+    parser.add_argument("name", type=str, help="A card's name, or the path of your own card (.toml).")
+    parser.add_argument("--root", type=str, default=None, help="Where the dataset lies.")
+    parser.add_argument("--subject_pattern", type=str, default=None, help="For folder: pattern that finds the subject.")
+    parser.add_argument("--subject_csv", type=str, default=None, help="For folder: CSV with the columns clip, subject.")
+    parser.add_argument("--sample", type=int, default=24, help="Clips to decode, spread over all of them.")
+    parser.add_argument("--faces", type=int, default=0, help="Of these, clips in which a face is looked for.")
+    parser.add_argument("--workers", type=int, default=None, help="Threads that decode; none: one per core.")
+    parser.add_argument("--report", type=str, default=None, help="Text file for all findings with all names.")
+    options = parser.parse_args(arguments)
+    for name in ("sample", "faces", "workers"):
+        value = getattr(options, name)
+        if value is not None and value < (name == "workers"):
+            raise DatasetError(f"--{name} is {value}; it cannot be less than {int(name == 'workers')}")
+
+    from tqdm import tqdm
+
+    from stgt.data.catalog.check import check_copy
+    from stgt.files import write_text
+
+    bars = []
+
+    def progress(count: int):  # noqa: ANN202 - the bar's own method
+        bars.append(tqdm(total=count, desc="decoding", unit="clip", dynamic_ncols=True))
+        return bars[0].update
+
+    try:
+        checked = check_copy(
+            load_card(options.name),
+            options.root,
+            options.subject_pattern,
+            options.subject_csv,
+            options.sample,
+            options.faces,
+            options.workers,
+            progress,
+        )
+    finally:
+        for bar in bars:
+            bar.close()
+    print(verdict(checked))
+    if options.report:
+        write_text(options.report, details(checked))
+        print(f"\nall names: {options.report}")
+    return 1 if checked.faults else 0
+
+
+def verdict(checked: "Checked") -> str:
+    """What a check found, in short."""
+    card = checked.card
+    lines = [f"{card.name:<12} {card.title}", *paragraph("root", str(checked.root))]
+    if checked.clips:
+        classes = tuple(dict.fromkeys([*card.classes, *sorted({clip.label for clip in checked.clips})]))
+        listing = ClipListing(checked.root, checked.clips, (), classes)
+        lines += paragraph("layout", checked.layout) if checked.layout else []
+        lines += paragraph("holds", holds(listing))
+    for name, folds in checked.folds.items():
+        tested = " ".join(map(str, folds)) if len(folds) <= 12 else f"{min(folds)} to {max(folds)}"
+        lines += paragraph("protocol", f"{name}: {counted(len(folds), 'fold')}, testing {tested} clips")
+    if checked.looked:
+        lines += paragraph("decoded", decoded(checked))
+    for finding in checked.remarks:
+        lines += paragraph("note", finding.sentence)
+    for finding in checked.faults:
+        lines += paragraph("WRONG", finding.sentence)
+    count = len(checked.faults)
+    whole = "" if card.counts else "; how much a complete copy holds is not known"
+    lines += paragraph("verdict", f"{counted(count, 'thing')} wrong" if count else f"nothing is wrong{whole}")
+    return "\n".join(lines)
+
+
+def decoded(checked: "Checked") -> str:
+    """What was decoded, in a line."""
+    looked = checked.looked
+    sizes: dict[str, int] = {}
+    for each in looked:
+        if each.size:
+            name = f"{each.size[0]}x{each.size[1]}"
+            sizes[name] = sizes.get(name, 0) + 1
+    common = ", ".join(f"{name} ({number})" for name, number in sorted(sizes.items(), key=lambda item: -item[1])[:5])
+    readable = sum(not each.fault for each in looked)
+    text = f"{readable} of {counted(len(looked), 'clip')} readable, {sum(each.frames for each in looked):,} frames"
+    searched = [each for each in looked if each.face is not None]
+    faces = f"; a face in {sum(bool(each.face) for each in searched)} of {len(searched)}" if searched else ""
+    return text + (f", {common}" if common else "") + faces
+
+
+def details(checked: "Checked") -> str:
+    """Every finding with every name that it is about, as text."""
+    parts = []
+    for finding in (*checked.faults, *checked.remarks):
+        parts.append(
+            "\n".join([("WRONG " if finding.fault else "") + finding.sentence, *(f"  {n}" for n in finding.names)])
+        )
+    return "\n\n".join(parts or ["nothing is wrong"]) + "\n"
+
+
+def page(arguments: list[str]) -> int:
+    """Print docs/datasets.md."""
+    argument_parser("datasets page", "Print docs/datasets.md, which is made from the cards.").parse_args(arguments)
+    from stgt.data.catalog.page import page_of_datasets
+
+    print(page_of_datasets(), end="")
     return 0
 
 

@@ -1,0 +1,376 @@
+"""A copy of a dataset in depth: is it whole, does nothing leak, can its clips be read; and if not, what to do."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stgt.data.catalog.cards import DatasetCard
+from stgt.data.catalog.layouts import Clip, Layout
+from stgt.data.catalog.notes import Notes, shown
+from stgt.data.catalog.reading import LayoutReader
+from stgt.data.catalog.samples import Looked, faulty_files, look_at, same_content, spread, with_face
+from stgt.data.catalog.tree import Tree
+from stgt.data.disk import counted, filled, natural_key
+from stgt.data.protocols import make_folds
+from stgt.errors import DatasetError
+
+#: Names that a sentence shows; the report file has all.
+SHOWN = 3
+#: A size of pictures that fewer of the decoded clips have than this is told.
+RARE_SIZE = 0.05
+#: Subjects who must have equally many clips for that to be the rule.
+USUAL = 0.6
+
+#: Beginnings of the catalog's notes that say nothing is wrong.
+HARMLESS = ("another file of the same take", "not named as in this dataset", "named twice in")
+#: Beginnings of its other notes -> what to do.
+ADVICE = {
+    "label that the card does not know": "correct the names, or add the labels to a card of your own",
+    "label file": "copy the label files again",
+    "no image of the number": "copy the images of these clips again",
+    "without a label": "correct the list, or get the original one",
+    "without a subject": "correct the list, or get the original one",
+    "no subject by the rule": "widen --subject_pattern, or add them to --subject_csv",
+    "listed with two labels": "get the original lists",
+    "not in the lists of every": "get the original lists",
+    "not a row of": "get the original lists",
+    "cannot be opened": "give yourself permission to read them",
+    "its name is not text": "unpack the archive again with UTF-8 names",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a copy, in one sentence that says what to do."""
+
+    sentence: str
+    names: tuple[str, ...] = ()
+    """All clips, files or subjects that it is about."""
+    fault: bool = True
+    """Whether it is wrong, or just worth knowing."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found."""
+
+    card: DatasetCard
+    root: Path
+    layout: str = ""
+    clips: tuple[Clip, ...] = ()
+    folds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Protocol -> test clips of each fold."""
+    looked: tuple[Looked, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """What is wrong."""
+        return tuple(finding for finding in self.findings if finding.fault)
+
+    @property
+    def remarks(self) -> tuple[Finding, ...]:
+        """What is worth knowing."""
+        return tuple(finding for finding in self.findings if not finding.fault)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The clips of a copy, and all that was left out by name."""
+
+    layout: Layout
+    clips: tuple[Clip, ...]
+    notes: Notes
+    unlisted: tuple[str, ...]
+    """Media where clips lie that no list names."""
+
+
+def check_copy(
+    card: DatasetCard,
+    root: Path | str | None = None,
+    subject_pattern: str | None = None,
+    subject_csv: Path | str | None = None,
+    sample: int = 24,
+    faces: int = 0,
+    workers: int | None = None,
+    progress: Callable[[int], Callable[[], object]] | None = None,
+) -> Checked:
+    """Check the copy of ``card``'s dataset at ``root`` (none: wherever it is found).
+
+    Args:
+        card: of the dataset.
+        root: folder of the copy.
+        subject_pattern: see ``DatasetCard.find_clips``.
+        subject_csv: see there.
+        sample: clips to decode, spread over all.
+        faces: of these, clips in which a face is looked for.
+        workers: threads that decode; none: one per core.
+        progress: called with the number of clips to decode; what it returns is called after each.
+
+    Raises:
+        DatasetError: the dataset is not there, or the options do not suit it. Whatever is wrong with a copy that is
+            there is told in the findings.
+    """
+    folder = card.locate(root)
+    if folder is None:
+        raise DatasetError(card.absence(root))
+    folder = folder.absolute()
+    rule = card.subject_rule(subject_pattern, subject_csv)
+    try:
+        found = scan(card, folder, rule)
+    except DatasetError as error:
+        return Checked(card, folder, findings=(Finding(str(error)),))
+    clips = found.clips
+    findings = [*left_out(found), *counts(card, found), *leaks(clips)]
+    folds, unsplit = protocols(card, clips)
+    findings += unsplit
+    findings += [
+        Finding(
+            f"{counted(len(names), 'clip')} {'is' if len(names) == 1 else 'are'} {reason} "
+            f"({shown(names, SHOWN)}): {remedy(reason)}",
+            tuple(names),
+        )
+        for reason, names in faulty_files(clips).items()
+    ]
+    bad = {name for finding in findings for name in finding.names}
+    sound = [clip for clip in clips if clip.clip_id not in bad and clip.clip_id not in card.known_broken]
+    chosen = spread(sound, sample)
+    looked = look_at(chosen, workers, progress(len(chosen)) if progress and chosen else None)
+    looked = find_faces(looked, faces)
+    findings += decoded(looked)
+    if card.known_broken:
+        there = {clip.clip_id for clip in clips}
+        broken = [name for name in card.known_broken if name in there]
+        if broken:
+            findings.append(
+                Finding(
+                    f"{counted(len(broken), 'clip')} broken in the release itself ({shown(broken, SHOWN)}): "
+                    "preparation skips and counts them",
+                    tuple(broken),
+                    fault=False,
+                )
+            )
+    return Checked(card, folder, found.layout.name, clips, folds, tuple(looked), tuple(findings))
+
+
+def scan(card: DatasetCard, folder: Path, rule) -> Scan:  # noqa: ANN001 - the card's own SubjectRule
+    """The first layout of ``card`` that gives clips, read once.
+
+    Raises:
+        DatasetError: there is no clip, or the lists contradict themselves.
+    """
+    tree, reading = Tree(), card.reading(rule)
+    for layout in card.chosen_layouts():
+        reader = LayoutReader(layout, folder, reading, tree)
+        if reader.absent:
+            continue
+        clips: dict[str, tuple[str, Clip]] = {}
+        for order, clip in reader.clips():
+            if clip.clip_id in clips:
+                reader.notes.add("another file of the same take", reader.below(clip.source.as_posix()))
+            if clip.clip_id not in clips or order < clips[clip.clip_id][0]:
+                clips[clip.clip_id] = (order, clip)
+        if clips:
+            reader.finish()
+            ordered = sorted((clip for _, clip in clips.values()), key=lambda clip: natural_key(clip.clip_id))
+            return Scan(layout, tuple(ordered), reader.notes, unlisted(reader, ordered))
+    card.find_clips(folder)  # says why there is none
+    raise DatasetError(f"{folder} holds no clip of {card.title}")
+
+
+def unlisted(reader: LayoutReader, clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Media beside the clips of a layout with lists that no list names."""
+    if not reader.lists:
+        return ()
+    pattern = re.sub(r"\{[^}]*\}", "*", filled(reader.layout.clips, reader.values, partly=True))
+    known = {clip.source.as_posix() for clip in clips}
+    media = reader.tree.media(reader.root, pattern, reader.layout.kind)
+    return tuple(reader.below(medium.path) for medium in media if medium.path not in known)
+
+
+def left_out(found: Scan) -> list[Finding]:
+    """What the catalog has left out, and why."""
+    notes, findings = found.notes, []
+    if notes.missing:
+        findings.append(
+            Finding(
+                f"{counted(len(notes.missing), 'clip')} that the dataset's own lists name missing "
+                f"({shown(notes.missing, SHOWN)}): copy them again",
+                tuple(notes.missing),
+            )
+        )
+    expected = {rule.because for rule in found.layout.ignore}
+    missing = set(notes.missing)
+    for (reason, kind, fate), names in notes.reasons.items():
+        if missing.issuperset(names):
+            continue
+        text = f"{reason}: {counted(len(names), kind)} {fate} ({shown(names, SHOWN)})"
+        if reason in expected or reason.startswith(HARMLESS):
+            findings.append(Finding(text, tuple(names), fault=False))
+        else:
+            advice = next((what for start, what in ADVICE.items() if reason.startswith(start)), "see to these files")
+            findings.append(Finding(f"{text}: {advice}", tuple(names)))
+    if notes.unlabelled:
+        text = f"without a label, as the dataset has it: {counted(notes.unlabelled, 'clip')}"
+        findings.append(Finding(text, fault=False))
+    if found.unlisted:
+        text = f"in no list, and so not used: {counted(len(found.unlisted), 'clip')} ({shown(found.unlisted, SHOWN)})"
+        findings.append(Finding(text, found.unlisted, fault=False))
+    return findings
+
+
+def counts(card: DatasetCard, found: Scan) -> list[Finding]:
+    """Where the copy differs from the published counts."""
+    published, clips = card.counts, found.clips
+    if published is None:
+        return []
+    findings = []
+    get = "copy the rest" if len(clips) < published.clips else "take out what does not belong to the dataset"
+    if len(clips) != published.clips:
+        fewer = len(clips) < published.clips
+        names = () if found.notes.missing else suspects(clips, fewer)
+        hint = f" ({shown(names, 2 * SHOWN)})" if names else ""
+        text = f"{len(clips):,} of {published.clips:,} clips are there"
+        text = text if fewer else f"{len(clips):,} clips are there, where a complete copy has {published.clips:,}"
+        findings.append(Finding(f"{text}{hint}: {get}", names))
+    subjects = len({clip.subject for clip in clips})
+    if published.subjects is not None and subjects != published.subjects:
+        gone = missing_numbers(clips)
+        hint = f" (not there: {shown(gone, 2 * SHOWN)})" if gone and subjects < published.subjects else ""
+        findings.append(Finding(f"{subjects} of {published.subjects} subjects are there{hint}: {get}", gone))
+    sides = Counter(clip.split for clip in clips if clip.split)
+    for what, expected, counter in (
+        ("class", published.classes, Counter(clip.label for clip in clips)),
+        ("split", published.splits, sides),
+    ):
+        differing = [
+            f"{name} {counter[name]:,} of {number:,}" for name, number in expected.items() if counter[name] != number
+        ]
+        if differing:
+            findings.append(
+                Finding(
+                    f"the counts of {counted(len(differing), what)} are not the published ones ({shown(differing, 8)}): "
+                    "figures on this copy cannot be compared with published ones",
+                    tuple(differing),
+                )
+            )
+    return findings
+
+
+def suspects(clips: Sequence[Clip], fewer: bool) -> tuple[str, ...]:
+    """Subjects with another number of clips than nearly all have, where there is such a number."""
+    per_subject = Counter(clip.subject for clip in clips)
+    usual, how_many = Counter(per_subject.values()).most_common(1)[0]
+    if usual < 2 or how_many < USUAL * len(per_subject):
+        return ()
+    odd = {subject: n for subject, n in per_subject.items() if (n < usual if fewer else n > usual)}
+    return tuple(f"subject {subject} has {odd[subject]} of {usual}" for subject in sorted(odd, key=natural_key))
+
+
+def missing_numbers(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Numbers that are left out between the subjects' names, where these are numbers that else run on."""
+    names = sorted({clip.subject for clip in clips}, key=natural_key)
+    parts = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
+    if not parts or not all(parts) or len({part[1] for part in parts if part}) > 1:
+        return ()
+    numbers = [int(part[2]) for part in parts if part]
+    gone = sorted(set(range(min(1, numbers[0]), numbers[-1])) - set(numbers) - {0})
+    width = len(parts[0][2]) if parts[0] else 0
+    return tuple(f"{parts[0][1]}{number:0{width}}" for number in gone) if parts[0] and len(gone) < len(names) else ()
+
+
+def leaks(clips: Sequence[Clip]) -> list[Finding]:
+    """Clips of one content under several names."""
+    findings = []
+    groups = same_content(clips)
+    across = [group for group in groups if len({(clip.subject, clip.label) for clip in group}) > 1]
+    for those, what in (
+        (across, "of different subjects or classes are the same file, so a score on them would be a leak"),
+        ([group for group in groups if group not in across], "are the same file under two names"),
+    ):
+        if those:
+            names = tuple(" = ".join(clip.clip_id for clip in group) for group in those)
+            number = counted(sum(map(len, those)), "clip")
+            findings.append(Finding(f"{number} {what} ({shown(names, SHOWN)}): keep one of each, the original", names))
+    return findings
+
+
+def protocols(card: DatasetCard, clips: Sequence[Clip]) -> tuple[dict[str, tuple[int, ...]], list[Finding]]:
+    """Test clips of the folds of every protocol, and what is wrong with them."""
+    folds, findings = {}, []
+    complete = card.counts is not None and len(clips) == card.counts.clips
+    for name, protocol in card.protocols.items():
+        if protocol.rule == "leave_one_dataset_out":
+            continue
+        try:
+            made = make_folds(card, clips, name)
+        except DatasetError as error:
+            findings.append(Finding(str(error)))
+            continue
+        folds[name] = tuple(len(fold.test) for fold in made)
+        published = tuple(card.counts.folds.get(name, ())) if card.counts else ()
+        if complete and published and published != folds[name]:
+            findings.append(
+                Finding(
+                    f"protocol {name}: the folds test {sizes(folds[name])} clips, where {sizes(published)} are "
+                    "published: the names or lists of this copy differ from the original's, so get these again"
+                )
+            )
+    return folds, findings
+
+
+def sizes(numbers: Sequence[int]) -> str:
+    """Fold sizes as text; many are shortened."""
+    return " ".join(map(str, numbers)) if len(numbers) <= 12 else f"{min(numbers)} to {max(numbers)}"
+
+
+def remedy(reason: str) -> str:
+    """What to do about a faulty file."""
+    if "git-lfs" in reason:
+        return "run git lfs pull in the dataset's folder"
+    return "give yourself permission to read them" if "permission" in reason else "copy again"
+
+
+def find_faces(looked: Sequence[Looked], count: int) -> list[Looked]:
+    """``looked`` with a face looked for in ``count`` of the clips that have pictures."""
+    able = [each for each in looked if not each.fault and each.clip.kind != "tracks"]
+    wanted = {each.clip_id for each in spread([each.clip for each in able], count)} if count and able else set()
+    if not wanted:
+        return list(looked)
+    from stgt.faces.landmarker import FaceLandmarker
+
+    result = []
+    with FaceLandmarker() as landmarker:
+        for each in looked:
+            if each.clip.clip_id in wanted:
+                landmarker.reset()
+                each = with_face(each, landmarker)
+            result.append(each)
+    return result
+
+
+def decoded(looked: Sequence[Looked]) -> list[Finding]:
+    """What the decoded clips say."""
+    findings = [Finding(f"{each.fault}: copy it again", (each.clip.clip_id,)) for each in looked if each.fault]
+    for each in looked:
+        if each.oddity and not each.fault:
+            findings.append(Finding(f"{each.clip.clip_id}: {each.oddity}", (each.clip.clip_id,), fault=False))
+    common = Counter(each.size for each in looked if each.size)
+    rare = {size for size, number in common.items() if number < RARE_SIZE * sum(common.values())}
+    names = tuple(
+        f"{each.clip.clip_id} {each.size[0]}x{each.size[1]}" for each in looked if each.size in rare and each.size
+    )
+    if names:
+        usual = "x".join(map(str, common.most_common(1)[0][0]))
+        text = f"pictures of another size than {usual}: {counted(len(names), 'clip')} ({shown(names, SHOWN)})"
+        findings.append(Finding(text, names, fault=False))
+    searched = [each for each in looked if each.face is not None]
+    without = tuple(each.clip.clip_id for each in searched if not each.face)
+    if without:
+        text = f"no face is found in {counted(len(without), 'clip')} of {len(searched)} ({shown(without, SHOWN)})"
+        every = len(without) == len(searched)
+        advice = "see whether these are the right pictures" if every else "some such clips are in any dataset"
+        findings.append(Finding(f"{text}: {advice}", without, fault=every))
+    return findings
