@@ -1,9 +1,13 @@
 """Datasets built in a temporary folder in their exact layouts, with tiny files where pixels do not matter."""
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+
+# Test modules are imported by themselves, so what several of them share has to be found.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
