@@ -1,6 +1,7 @@
 """Protocols: the published fold rules, and that no subject is ever on two sides."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from stgt.data.catalog.cards import load_card
 from stgt.data.catalog.layouts import Clip
 from stgt.data.protocols import Fold, all_as_test, check_disjoint, make_folds
-from stgt.data.validation import inner_validation
 from stgt.errors import DatasetError
 
 
@@ -60,6 +60,89 @@ def test_ravdess_blocks_of_four():
     assert [sorted(sides(fold)[1]) for fold in folds] == [
         [f"{number:02d}" for number in range(4 * k - 3, 4 * k + 1)] for k in range(1, 7)
     ]
+
+
+def test_ravdess_fold_sizes_follow_from_its_names():
+    # Seven emotions in two intensities and neutral in one, two statements, two repetitions: 60 clips of each actor.
+    actors = [f"{number:02d}" for number in range(1, 25)]
+    clips = [clip(actor, f"emotion{number // 8}", number) for actor in actors for number in range(60)]
+    assert [len(fold.test) for fold in make_folds(load_card("ravdess"), clips)] == [240] * 6
+
+
+def test_enterface05_blocks_of_subjects_skip_the_missing_sixth():
+    subjects = [str(number) for number in range(1, 45) if number != 6]
+    clips = clips_of(subjects, [str(number) for number in range(30)])
+    folds = make_folds(load_card("enterface05"), clips)
+    assert [len(fold.test) for fold in folds] == [270, 270, 270, 270, 210]
+    assert sides(folds[0])[1] == {str(number) for number in range(1, 11)} - {"6"}
+    assert sides(folds[4])[1] == {str(number) for number in range(38, 45)}
+
+
+def test_oulu_casia_has_ten_folds_of_ranks_or_of_blocks():
+    card, subjects = load_card("oulu-casia"), [f"P{number:03d}" for number in range(1, 81)]
+    clips = clips_of(subjects, "abcdef")
+    ranks, blocks = make_folds(card, clips), make_folds(card, clips, "10-fold-blocks")
+    assert [len(fold.test) for fold in ranks] == [len(fold.test) for fold in blocks] == [48] * 10
+    assert sides(ranks[3])[1] == set(subjects[3::10])
+    assert sides(blocks[3])[1] == set(subjects[24:32])
+
+
+def test_blocks_that_do_not_divide_evenly_differ_by_one(tmp_path):
+    card = own_card(tmp_path, 'rule = "blocks"\nfolds = 4')
+    folds = make_folds(card, clips_of([f"s{number}" for number in range(1, 11)]))
+    # In natural order: s10 comes last, not after s1.
+    assert [sides(fold)[1] for fold in folds] == [{"s1", "s2", "s3"}, {"s4", "s5", "s6"}, {"s7", "s8"}, {"s9", "s10"}]
+    assert [sides(fold)[1] for fold in make_folds(card, clips_of("abc"))] == [{"a"}, {"b"}, {"c"}]
+
+
+def test_one_subject_is_left_out_at_a_time():
+    folds = make_folds(load_card("ck+"), clips_of(["S10", "S9", "S11"]), "leave-one-subject-out")
+    assert [sides(fold) for fold in folds] == [
+        ({"S10", "S11"}, {"S9"}),
+        ({"S9", "S11"}, {"S10"}),
+        ({"S9", "S10"}, {"S11"}),
+    ]
+
+
+def test_one_dataset_is_left_out_at_a_time(tmp_path):
+    card = own_card(tmp_path, 'rule = "leave_one_dataset_out"')
+    clips = [replace(clip(f"{name}:{number}"), dataset=name) for name in ("b", "a", "c") for number in range(2)]
+    folds = make_folds(card, clips)
+    assert [sides(fold)[1] for fold in folds] == [{"b:0", "b:1"}, {"a:0", "a:1"}, {"c:0", "c:1"}]
+    assert all(len(fold.train) == 4 for fold in folds)
+    with pytest.raises(DatasetError, match="there is only b here; give several"):
+        make_folds(card, clips[:2])
+
+
+def strangers(splits) -> list[Clip]:
+    """Clips of a dataset that does not say who is seen."""
+    labels = ("anger", "fear", "neutral")
+    return [
+        Clip(f"{number:05d}", Path("none"), f"{number:05d}", labels[number % 3], **split)
+        for number, split in enumerate(splits)
+    ]
+
+
+def test_afew_is_trained_on_train_and_tested_on_validation():
+    sizes = {"train": 773, "validation": 383, "test": 20}
+    clips = strangers({"split": name} for name, size in sizes.items() for _ in range(size))
+    (fold,) = make_folds(load_card("afew"), clips)
+    assert (len(fold.train), len(fold.test)) == (773, 383)
+    assert {clip.split for clip in fold.train} == {"train"}
+    assert {clip.split for clip in fold.test} == {"validation"}
+    card = load_card("afew")
+    sentence = card.protocol().describe(card.title, (*fold.train, *fold.test))
+    assert "1,156 clips, subjects unknown (each clip counts as one), 3 classes" in sentence
+
+
+def test_official_folds_are_those_of_the_lists():
+    words = [("test", "train", "train"), ("train", "test", "train"), ("train", "train", ""), ("train", "", "test")]
+    clips = strangers({"splits": split} for split in words)
+    folds = make_folds(load_card("dfew"), clips)
+    assert [[clip.clip_id for clip in fold.test] for fold in folds] == [["00000"], ["00001"], ["00003"]]
+    assert [len(fold.train) for fold in folds] == [3, 2, 2], "a clip that a fold does not name is in none of its sides"
+    with pytest.raises(DatasetError, match="no clip says on which side of the folds"):
+        make_folds(load_card("dfew"), strangers([{}, {}]))
 
 
 def test_part_of_a_dataset_keeps_fold_numbers():
@@ -140,43 +223,6 @@ def test_leaks_are_refused():
         check_disjoint([one], [other])
 
 
-def test_inner_validation_is_by_subject_and_keeps_every_class():
-    subjects = [f"s{number}" for number in range(20)]
-    # Contempt is shown by one subject only: it has to stay in fit, whatever the seed.
-    clips = [*clips_of(subjects), clip("s3", "contempt")]
-    for seed in range(20):
-        fit, validation = inner_validation(clips, 0.2, seed)
-        assert len({clip.subject for clip in validation}) == 4
-        assert not {clip.subject for clip in fit} & {clip.subject for clip in validation}
-        assert {clip.label for clip in fit} == {"anger", "fear", "contempt"}
-        assert sorted(clip.clip_id for clip in (*fit, *validation)) == sorted(clip.clip_id for clip in clips)
-
-
-def test_inner_validation_never_takes_a_class_from_fit():
-    # By proportion alone the only subject with contempt would be held out: three of five are.
-    clips = [*clips_of("abcde"), clip("c", "contempt")]
-    for seed in range(20):
-        fit, validation = inner_validation(clips, 0.6, seed)
-        assert len({clip.subject for clip in validation}) == 3
-        assert "c" in {clip.subject for clip in fit}
-
-
-def test_inner_validation_does_not_depend_on_the_order_of_clips():
-    clips = clips_of([f"s{number}" for number in range(9)])
-    shuffled = random.Random(1).sample(clips, len(clips))
-    assert set(inner_validation(clips, 0.3, 5)[1]) == set(inner_validation(shuffled, 0.3, 5)[1])
-    others = {frozenset(inner_validation(clips, 0.3, seed)[1]) for seed in range(8)}
-    assert len(others) > 1, "the seed matters"
-
-
-def test_inner_validation_of_one_subject_is_empty():
-    clips = clips_of("a")
-    assert inner_validation(clips, 0.2) == (tuple(clips), ())
-    assert inner_validation(clips_of("abc"), 0.0) == (tuple(clips_of("abc")), ())
-    with pytest.raises(DatasetError, match="validation share"):
-        inner_validation(clips, 1.0)
-
-
 def test_fold_without_broken_clips_moves_nobody():
     clips = clips_of("abcdefgh")
     fold = make_folds(load_card("synthetic"), clips)[1]
@@ -191,4 +237,9 @@ def test_description():
         "CK+ (Extended Cohn-Kanade) 10-fold, subject-independent (rank of labelled subject mod 10), "
         "14 clips, 2 subjects, 7 classes"
     )
+    known, unknown = clips_of(["S005"]), strangers([{}, {}, {}])
+    some = card.protocol().describe("x", [*known, *unknown])
+    assert "5 clips, 1 subject and 3 clips of subjects unknown" in some
+    union = [replace(clip, clip_id=f"afew/{clip.clip_id}", subject=f"afew:{clip.subject}") for clip in unknown]
+    assert "3 clips, subjects unknown" in card.protocol().describe("x", union)
     assert "6 classes" in card.protocol("10-fold-6").describe(card.title, clips_of(["S005"], card.classes))
