@@ -4,6 +4,7 @@ The frequencies that a loss corrects are those of the clips *as they are drawn*:
 the loss nothing to correct, and nothing is corrected twice.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stgt.config import OptimisationConfig, names
+from stgt.config import OptimisationConfig
+from stgt.data.union import assignments
 from stgt.errors import StgtError
 
 #: A clip's chance to be drawn is its class's number of clips to this power.
@@ -55,17 +57,16 @@ def parse_dataset_weights(text: str, datasets: set[str]) -> dict[str, float]:
         StgtError: see ``drawing_weights``.
     """
     shares: dict[str, float] = {}
-    for entry in names(text):
-        name, _, value = (part.strip() for part in entry.partition("="))
+    for name, value in assignments(text, "dataset_weights").items():
         try:
             shares[name] = float(value)
         except ValueError:
-            shares[name] = 0.0
-        if not 0 < shares[name] < float("inf"):
-            raise StgtError(f"dataset_weights has {entry!r}; write a name and a positive number, like afew=1,dfew=2")
+            shares[name] = math.nan
+        if not 0 < shares[name] < math.inf:
+            raise StgtError(f"--dataset_weights has {name}={value}; a weight is a positive number, as in afew=1,dfew=2")
     if shares and set(shares) != datasets:
         raise StgtError(
-            f"dataset_weights is for {', '.join(shares)}, but the clips are of {', '.join(sorted(datasets))}; "
+            f"--dataset_weights is for {', '.join(shares)}, but the clips are of {', '.join(sorted(datasets))}; "
             "give each of these its weight"
         )
     return shares
