@@ -191,7 +191,9 @@ def complete(card: DatasetCard) -> str:
     classes = f"{counted(len(card.classes), 'class')} ({', '.join(card.classes)})" if card.classes else "any classes"
     if card.counts is None:
         return classes
-    return f"{counted(card.counts.clips, 'clip')}, {counted(card.counts.subjects, 'subject')}, {classes}"
+    subjects = card.counts.subjects
+    who = "subjects unknown" if subjects is None else counted(subjects, "subject")
+    return f"{counted(card.counts.clips, 'clip')}, {who}, {classes}"
 
 
 def holds(listing: ClipListing) -> str:
@@ -209,6 +211,10 @@ def full(card: DatasetCard, root: str | None, subject_pattern: str | None, subje
     if card.homepage:
         lines += paragraph("homepage", card.homepage)
     lines += block("tree", card.tree)
+    for name, variant in card.variants.items():
+        lines += paragraph("variant", f"{card.dataset}@{name}: {variant.summary}")
+    for remark in card.remarks:
+        lines += paragraph("note", remark)
     for protocol in card.protocols.values():
         default = " (default)" if protocol.name == card.default_protocol else ""
         lines += paragraph("protocol", f"{protocol.name}{default}: {protocol.summary}")
