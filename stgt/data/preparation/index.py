@@ -57,6 +57,8 @@ class Index:
         self.sources: dict[str, tuple[str, str]] = {}
         self.claims: dict[str, str] = {}
         self._lost: set[tuple[str, str, int]] = set()
+        self._spare: dict[str, list[Entry]] = {}
+        """Of clips that several processes made at once: the entries that are not needed."""
         self._read: dict[str, int] = {}
         """Name of an index file -> bytes of it that were taken in."""
 
@@ -65,7 +67,7 @@ class Index:
         try:
             with os.scandir(self.folder) as found:
                 files = [(file.name, file.stat().st_size) for file in found if file.name.endswith(SUFFIX)]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         for name, size in sorted(files):
             start = self._read.get(name, 0)
@@ -85,8 +87,12 @@ class Index:
                 if line[0] == CLIP:
                     _, key, track, crops, *facts = line
                     entry = Entry(key, writer, tuple(track), tuple(crops), *facts)
-                    if not lost or (key, writer, entry.track[0]) not in lost:
-                        entries[key] = entry
+                    if self.claims.get(key) == writer:
+                        del self.claims[key]
+                    if lost and (key, writer, entry.track[0]) in lost:
+                        continue
+                    if entries.setdefault(key, entry) is not entry:
+                        self._spare.setdefault(key, []).append(entry)
                 elif line[0] == SOURCE:
                     _, path, mark, digest = line
                     self.sources[path] = (mark, digest)
@@ -100,11 +106,12 @@ class Index:
                 continue
 
     def lose(self, key: str, shard: str, start: int) -> None:
-        """An entry turned out to be damaged."""
+        """An entry turned out to be damaged; another one of the same clip takes its place, if there is one."""
         self._lost.add((key, shard, start))
-        entry = self.entries.get(key)
-        if entry and (entry.shard, entry.track[0]) == (shard, start):
-            del self.entries[key]
+        left = [entry for entry in (self.entries.pop(key, None), *self._spare.pop(key, ())) if entry]
+        left = [entry for entry in left if (key, entry.shard, entry.track[0]) not in self._lost]
+        if left:
+            self.entries[key], self._spare[key] = left[0], left[1:]
 
 
 def parsed(content: bytes) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stgt.data.catalog.layouts import Clip
-from stgt.data.disk import counted, image_files
+from stgt.data.disk import image_files
 from stgt.data.preparation.backends import Pool, open_pool
 from stgt.data.preparation.content import content_keys
 from stgt.data.preparation.extraction import Job, Outcome, extract_clip, finish_worker
@@ -119,7 +119,7 @@ def require_writable(folder: Path, missing: int, clips: int) -> None:
         raise StgtError(f"the cache {folder} cannot be made ({error.strerror}); name another with --cache") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StgtError(
-            f"{missing:,} of {counted(clips, 'clip')} are not in the cache {folder}, and it is read-only; prepare them "
+            f"{missing:,} of the {clips:,} clips are not in the cache {folder}, and it is read-only; prepare them "
             f"where it can be written, or name another with --cache"
         )
 

@@ -130,10 +130,10 @@ class Store:
     def claimed(self, key: str) -> bool:
         """Whether another process is making a clip, as far as one can see: it claimed it, and it lives."""
         claimer = self.index.claims.get(key)
-        if claimer is None or (self._writer and claimer == self._writer.name):
+        if claimer is None:
             return False
         host, process, _ = claimer.rsplit(".", 2)
-        if host == host_name() and not alive(int(process)):
+        if host == host_name() and (int(process) == os.getpid() or not alive(int(process))):
             return False
         try:
             return time.time() - (self.folder / f"{claimer}{SUFFIX}").stat().st_mtime < CLAIM_LASTS_S

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from stgt.data.catalog.layouts import Clip
-from stgt.data.preparation.extraction import CacheEntry, Job
-from stgt.data.preparation.prepare import cache_folder, prepare_clips, run_jobs
+from stgt.data.preparation.backends import open_pool
+from stgt.data.preparation.extraction import Job
+from stgt.data.preparation.prepare import cache_folder, prepare_clips, run_jobs, store_folder
+from stgt.data.preparation.shards import ShardWriter
+from stgt.data.preparation.store import Store
 from stgt.errors import DatasetError, StgtError
-from stgt.faces.tracks import LandmarkTrack
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +79,9 @@ def test_tracks_are_those_of_a_single_process(prepared, videos, tmp_path):
     assert prepared.valid_share("1") == 1.0
 
 
-def records(cache: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in cache.rglob("clip.json")}
+def records(cache: Path) -> dict[str, tuple]:
+    """What lies in a cache: key -> where."""
+    return {key: (entry.shard, entry.track) for key, entry in Store(store_folder(cache)).index.entries.items()}
 
 
 def test_nothing_is_done_twice(prepared, videos, cache, tmp_path):
@@ -87,6 +90,7 @@ def test_nothing_is_done_twice(prepared, videos, cache, tmp_path):
     moved = shutil.copy(videos[0], tmp_path / "renamed.mp4")
     again = prepare_clips([clip_of(Path(moved)), clip_of(videos[1])], cache=cache, workers=1, progress=False)
     assert set(again) == {"renamed", "1"}
+    assert again.content("renamed") == prepared.content("0") != again.content("1")
     assert records(cache) == before
 
 
@@ -95,27 +99,88 @@ def test_another_range_or_content_is_another_entry(prepared, videos, cache, tmp_
     part = clip_of(videos[0], start_s=0.5, end_s=1.0)
     changed = tmp_path / "0.mp4"
     changed.write_bytes(videos[0].read_bytes() + (9).to_bytes(4, "big") + b"freeX")
-    track = prepare_clips([part], cache=cache, workers=1, progress=False).track(part)
-    assert track.times[0] == pytest.approx(0.5)
-    assert track.times[-1] == pytest.approx(1.0)
+    of_part = prepare_clips([part], cache=cache, workers=1, progress=False)
+    assert of_part.span("0") == (pytest.approx(0.5), pytest.approx(1.0), 9)
+    track = of_part.track(part)
+    assert (track.times[0], track.times[-1], len(track)) == of_part.span("0")
     prepare_clips([clip_of(changed)], cache=cache, workers=1, progress=False)
     assert len(set(records(cache)) - before) == 2
+
+
+def settled(path: Path) -> None:
+    """Let a file look as if it had not been touched for an hour."""
+    then = time.time() - 3600
+    os.utime(path, (then, then))
+
+
+def test_files_that_look_the_same_are_not_read_again(videos, tmp_path, monkeypatch):
+    """A start over a prepared dataset costs a look at each file, not its bytes."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    capture = cv2.VideoCapture(str(videos[0]))
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), capture.read()[1])
+    video = Path(shutil.copy(videos[0], tmp_path / "a.mp4"))
+    for path in (video, *folder.iterdir(), folder):
+        settled(path)
+    clips = [clip_of(video), clip_of(folder, frame_rate=10.0)]
+    prepare_clips(clips, cache=tmp_path, workers=1, progress=False)
+
+    from stgt.data.preparation import content
+
+    read = []
+    monkeypatch.setattr(content, "hash_file", lambda path, digest: read.append(path.name) or digest.update(b"new"))
+    prepare_clips(clips, cache=tmp_path, workers=1, progress=False)
+    assert read == []
+    os.utime(video)
+    os.utime(folder / "0.png")  # the folder itself looks as before
+    with pytest.raises(KeyError):
+        Store(store_folder(tmp_path))["changed"]
+    list(content.content_keys(clips, Store(store_folder(tmp_path)), "1"))
+    assert sorted(read) == ["0.png", "1.png", "2.png", "a.mp4"]
 
 
 def test_damaged_cache_is_made_again(videos, prepared, tmp_path):
     clip = clip_of(videos[0])
     own = tmp_path / "cache"
-    path = prepare_clips([clip], cache=own, workers=1, progress=False)["0"].track
-    size = path.stat().st_size
+    first = prepare_clips([clip], cache=own, workers=1, progress=False)
+    (shard,) = store_folder(own).glob("*.shard")
+    whole = shard.read_bytes()
 
-    path.write_bytes(path.read_bytes()[:1000])  # cut short: seen before anything is read
-    prepare_clips([clip], cache=own, workers=1, progress=False)
-    np.testing.assert_array_equal(LandmarkTrack.load(path).points, prepared.track(clip).points)
-
-    path.write_bytes(bytes(size))  # damaged in place: seen when it is read
+    shard.write_bytes(whole[:1000])  # cut short
     again = prepare_clips([clip], cache=own, workers=1, progress=False)
     np.testing.assert_array_equal(again.track(clip).points, prepared.track(clip).points)
-    assert LandmarkTrack.load(path).valid.all()
+
+    shard.unlink()
+    second = prepare_clips([clip], cache=own, workers=1, progress=False)
+    assert second["0"].shard != first["0"].shard, "the new entry is the one that counts from then on"
+    place = second["0"].crops[0]
+    (shard,) = store_folder(own).glob("*.shard")
+    shard.write_bytes(whole[:place] + bytes(100) + whole[place + 100 :])  # damaged in place
+    np.testing.assert_array_equal(second.crops(clip).data, prepared.crops(clip).data)
+    third = prepare_clips([clip], cache=own, workers=1, progress=False)
+    np.testing.assert_array_equal(third.crops(clip).data, prepared.crops(clip).data)
+    assert len(list(store_folder(own).glob("*.shard"))) == 2, "read, not made"
+
+
+def test_read_only_cache(videos, prepared, cache, tmp_path, monkeypatch):
+    """All that is there can be read; what is not is told. A folder's mode does not stop root, so writing is refused."""
+
+    def refuse(self, suffix, content):
+        raise OSError(errno.EROFS, "Read-only file system", str(self.folder))
+
+    monkeypatch.setattr(ShardWriter, "_write", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    again = prepare_clips([clip_of(videos[0])], cache=cache, workers=1, progress=False)
+    np.testing.assert_array_equal(again.track(clip_of(videos[0])).points, prepared.track(clip_of(videos[0])).points)
+    other = clip_of(videos[0], start_s=0.25)
+    with pytest.raises(StgtError, match=r"1 of the 1 clips are not in the cache .* read-only"):
+        prepare_clips([other], cache=cache, workers=1, progress=False)
+    damaged = prepare_clips([clip_of(videos[1])], cache=cache, workers=1, progress=False)
+    place = damaged["1"].track
+    damaged.entries["1"] = damaged["1"]._replace(track=(*place[:2], place[2] + 1))
+    with pytest.raises(DatasetError, match="clip 1 is damaged in the cache"):
+        damaged.track(clip_of(videos[1]))
 
 
 def test_images_and_clips_of_equal_content(tmp_path, rendered_face_clip):
@@ -139,10 +204,10 @@ def test_nothing_readable(tmp_path):
 
 
 def test_full_disk_stops_the_run(videos, tmp_path, monkeypatch):
-    def full(self, path):
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    def full(self, *arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr(LandmarkTrack, "save", full)
+    monkeypatch.setattr(Store, "add", full)
     with pytest.raises(OSError, match="No space left") as caught:
         prepare_clips([clip_of(videos[0])], cache=tmp_path, workers=1, progress=False)
     assert caught.value.errno == errno.ENOSPC
@@ -166,16 +231,17 @@ class Deadly(type(Path())):
 
 def test_clip_that_kills_its_process_costs_only_itself(videos, tmp_path):
     clips = [clip_of(Deadly("bad.mp4")), *map(clip_of, videos)]
-    jobs = [Job(clip, CacheEntry(tmp_path / clip.clip_id), 1.0) for clip in clips]
-    outcomes = {outcome.folder.name: outcome for outcome in run_jobs(jobs, workers=2)}
+    jobs = [Job(clip, clip.clip_id, tmp_path / "store", 1.0) for clip in clips]
+    with open_pool("local", 2) as pool:
+        outcomes = {outcome.key: outcome for outcome in run_jobs(jobs, pool)}
     assert "bad.mp4" in outcomes.pop("bad").failure
     assert {name: outcome.failure for name, outcome in outcomes.items()} == {"0": None, "1": None, "2": None}
 
 
-def command(folder: Path, cache: Path) -> subprocess.Popen:
+def command(folder: Path, cache: Path, workers: int = 2) -> subprocess.Popen:
     arguments = ["--dataset", "folder", "--root", str(folder), "--subject_pattern", "/(.)", "--cache", str(cache)]
     return subprocess.Popen(
-        [sys.executable, "-m", "stgt.prepare", *arguments, "--workers", "2"],
+        [sys.executable, "-m", "stgt.prepare", *arguments, "--workers", str(workers)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -226,10 +292,26 @@ def test_killed_run_goes_on(interrupt, videos, prepared):
     assert "3 clips prepared" in stdout
     after = records(interrupt.cache)
     assert len(after) == 3
-    assert {path: after[path] for path in done} == done, "what was finished is not done again"
-    for path in after:
-        track = LandmarkTrack.load(path.with_name("track.safetensors"))
-        np.testing.assert_array_equal(track.points, prepared.track(clip_of(videos[0])).points)
+    assert {key: after[key] for key in done} == done, "what was finished is not done again"
+    store = Store(store_folder(interrupt.cache))
+    for entry in store.index.entries.values():
+        np.testing.assert_array_equal(store.track(entry).points, prepared.track(clip_of(videos[0])).points)
+
+
+def test_two_processes_divide_the_work(interrupt, tmp_path):
+    """Both are told of all clips, and none is made twice."""
+    both = [command(interrupt.folder, interrupt.cache, workers=1) for _ in range(2)]
+    for process in both:
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+        assert "3 clips prepared" in stdout
+    written = [
+        line
+        for index in store_folder(interrupt.cache).glob("*.index")
+        for line in index.read_text().splitlines()
+        if line.startswith('["clip"')
+    ]
+    assert len(written) == 3
 
 
 def test_cache_folder_in_order(tmp_path, monkeypatch):
