@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("stgt.prepare", "extract landmark tracks and face crops of a dataset, once"),
     "train": ("stgt.train", "train and score a model by a dataset's protocol"),
     "evaluate": ("stgt.evaluate", "score a trained model on a dataset"),
+    "matrix": ("stgt.matrix", "score a model of every dataset on every other dataset: a cross-dataset matrix"),
     "predict": ("stgt.predict", "read the expressions in videos: table, plot, annotated video"),
     "live": ("stgt.realtime.live", "watch a camera or a stream through a sliding window"),
     "export": ("stgt.export", "write a trained model as ONNX, checked against PyTorch; int8 on request"),

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stgt.command import argument_parser, run
-from stgt.config import from_dict, to_dict
+from stgt.config import from_dict, require_one_of, to_dict
 from stgt.data.catalog.cards import DatasetCard
 from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import counted
 from stgt.data.protocols import describe_subjects
 from stgt.data.union import UnionCard, assignments, describe_members, find_dataset
+from stgt.data.vocabulary import ANSWERS, UNMATCHED
 from stgt.errors import DatasetError
 from stgt.files import write_json
 
@@ -57,6 +58,10 @@ class EvaluateConfig:
     """Processes for preparation; none: all cores."""
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, mps."""
+
+    def __post_init__(self) -> None:
+        require_one_of("--unmatched", self.unmatched, UNMATCHED)
+        require_one_of("--answers", self.answers, ANSWERS)
 
 
 def main(arguments: list[str]) -> None:

@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 
 from stgt.errors import StgtError
 
+#: What may become of clips whose label a model cannot name.
+UNMATCHED = ("leave_out", "mistake")
+#: Which of its labels a model may answer with.
+ANSWERS = ("all", "shared")
+
 #: Canonical name -> what else it is called, as ``plain`` writes it: English words, and the codes of file names
 #: (CREMA-D's three letters; the two letters of JAFFE and eNTERFACE). Single letters and numbers mean something else in
 #: every dataset; a card says what.

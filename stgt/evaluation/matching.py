@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stgt.config import require_one_of
 from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import counted
-from stgt.data.vocabulary import Matched, match
-from stgt.errors import DatasetError, StgtError
-
-#: What becomes of clips whose label the model cannot name.
-UNMATCHED = ("leave_out", "mistake")
-#: Which of its labels the model may answer with.
-ANSWERS = ("all", "shared")
+from stgt.data.vocabulary import ANSWERS, UNMATCHED, Matched, match
+from stgt.errors import DatasetError
 
 
 @dataclass(frozen=True)
@@ -44,9 +40,8 @@ class LabelMatching:
     answers: str = "all"
 
     def __post_init__(self) -> None:
-        for name, value, known in (("unmatched", self.unmatched, UNMATCHED), ("answers", self.answers, ANSWERS)):
-            if value not in known:
-                raise StgtError(f"{name} is {value!r}; it is {' or '.join(known)}")
+        require_one_of("--unmatched", self.unmatched, UNMATCHED)
+        require_one_of("--answers", self.answers, ANSWERS)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -160,6 +155,6 @@ def match_labels(
     if not matched.pairs:
         raise DatasetError(
             f"the model and {dataset} have no class in common: the model knows {', '.join(model_labels)}, and "
-            f"{dataset} has {', '.join(present)}; if some of them mean the same, say so with --label_map A=B"
+            f"{dataset} has {', '.join(present)}; where two mean the same, stgt evaluate takes --label_map A=B"
         )
     return found

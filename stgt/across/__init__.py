@@ -1,0 +1,1 @@
+"""Models of several datasets, each scored on all of them."""
