@@ -110,7 +110,11 @@ class FrameModel(nn.Module, ABC):
 
     @abstractmethod
     def pool(self, maps: Maps) -> tuple[Tensor, dict[str, Tensor]]:
-        """Maps -> features (N, D), and the extras of `FrameOutput`."""
+        """Maps -> features (N, D), and the extras of `FrameOutput` that come with them."""
+
+    def auxiliary(self, maps: Maps) -> dict[str, Tensor]:  # noqa: ARG002 - what others need
+        """Further extras, of layers that only the losses need: `forward` does without them."""
+        return {}
 
     def make_head(self, num_classes: int) -> nn.Module:
         """A fresh classifier, (N, D) -> (N, num_classes)."""
@@ -146,8 +150,9 @@ class FrameModel(nn.Module, ABC):
 
     def forward_all(self, images: Tensor) -> FrameOutput:
         """Logits, features, and what the losses of the paper need; images as in ``forward``."""
-        features, extras = self.pool(self.forward_features(images))
-        return FrameOutput(self.classify(features), features, extras)
+        maps = self.forward_features(images)
+        features, extras = self.pool(maps)
+        return FrameOutput(self.classify(features), features, {**extras, **self.auxiliary(maps)})
 
     def reset_classifier(self, num_classes: int) -> None:
         """A new, untrained classifier for another number of classes on the same features."""

@@ -1,4 +1,6 @@
-"""ResNet-18 (He et al., CVPR 2016, arXiv 1512.03385), the trunk that most encoders of this room begin with."""
+"""ResNet-18 (He et al., CVPR 2016, arXiv 1512.03385), the trunk that most encoders of this room begin with; and 34."""
+
+from typing import ClassVar
 
 import timm
 from torch import Tensor, nn
@@ -17,9 +19,12 @@ class ResNet18Trunk(nn.Module):
     Shape: (N, 3, S, S) -> (N, channels, S / stride, S / stride), rounded up.
     """
 
+    timm_name: ClassVar[str] = "resnet18"
+
     def __init__(self, stages: int = 4) -> None:
         super().__init__()
-        resnet = timm.create_model("resnet18", pretrained=False, num_classes=0)
+        # Residual blocks do not begin as identities, as in the code of the papers.
+        resnet = timm.create_model(self.timm_name, pretrained=False, num_classes=0, zero_init_last=False)
         self.conv1, self.bn1, self.act1, self.maxpool = resnet.conv1, resnet.bn1, resnet.act1, resnet.maxpool
         for stage in range(1, stages + 1):
             setattr(self, f"layer{stage}", getattr(resnet, f"layer{stage}"))
@@ -43,3 +48,9 @@ class ResNet18Trunk(nn.Module):
     def side(self, image_size: int) -> int:
         """Side of the last map for images of ``image_size`` pixels."""
         return -(-image_size // self.stride)
+
+
+class ResNet34Trunk(ResNet18Trunk):
+    """The same of ResNet-34: maps of the same shapes, from twice the layers."""
+
+    timm_name = "resnet34"
