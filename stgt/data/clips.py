@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from stgt.config import ModelConfig, WindowConfig, parse_streams
 from stgt.data.catalog.layouts import Clip
 from stgt.data.preparation.prepared import Prepared
-from stgt.data.sampling import Cut, lengthened, sped, testing_cuts, training_cut
+from stgt.data.sampling import Cut, evaluation_cuts, lengthened, sped, training_cut
 from stgt.errors import DatasetError
 from stgt.faces.crops import CROP_SIZE, CropSequence, cut_patches, to_crop
 from stgt.faces.tracks import LandmarkTrack
@@ -235,7 +235,7 @@ class WindowDataset(Dataset[WindowSample]):
             self.items = [
                 (number, cut)
                 for number, clip in enumerate(self.clips)
-                for cut in testing_cuts(*prepared.span(clip.clip_id)[:2], window, clip.apex)
+                for cut in evaluation_cuts(*prepared.span(clip.clip_id)[:2], window, clip.apex)
             ]
         else:
             self.items = [

@@ -18,9 +18,9 @@ from stgt.graphs.windows import TIME_TOLERANCE_S, Frames, starts_between
 
 #: Random starts that are tried for a training window before one around a frame with a face is taken.
 TRIED_STARTS = 4
-#: The gap that a window tolerates shrinks with the time it spans, but never below this share of what was set: in a
-#: short clip under a uniform window the frames are farther from each other than the window's moments.
-LEAST_GAP = 0.5
+#: A clip played more slowly than this is a short one under a uniform window: its frames are farther from each other
+#: than the window's moments.
+SLOW = 0.5
 
 
 class Cut(NamedTuple):
@@ -33,14 +33,17 @@ class Cut(NamedTuple):
 
 
 def sped(window: WindowConfig, speed: float) -> WindowConfig:
-    """The window of the track's own time that becomes ``window`` when the track is played ``speed`` times as fast."""
+    """The window of the track's own time that becomes ``window`` when the track is played ``speed`` times as fast.
+
+    The gap that it tolerates goes with the speed, unless the track is played so slowly that none would be left.
+    """
     if speed == 1.0:
         return window
-    gap_s = window.max_gap_s * max(speed, LEAST_GAP)
+    gap_s = window.max_gap_s * speed if speed >= SLOW else window.max_gap_s
     return replace(window, frame_rate=window.frame_rate / speed, max_gap_s=gap_s)
 
 
-def testing_cuts(first_s: float, last_s: float, window: WindowConfig, apex: str) -> list[Cut]:
+def evaluation_cuts(first_s: float, last_s: float, window: WindowConfig, apex: str) -> list[Cut]:
     """The windows that speak for a clip.
 
     Args:
@@ -68,7 +71,7 @@ def training_cut(track: Frames, window: WindowConfig, apex: str, speed: float, g
     Args:
         track: of the clip, with a face in at least one frame.
         window: says how it is chosen.
-        apex: as for ``testing_cuts``.
+        apex: as for ``evaluation_cuts``.
         speed: how fast the clip is played; a uniform window covers the clip at any speed.
         generator: of what is random about it.
     """
@@ -123,17 +126,17 @@ def lengthened(track: AlignedTrack, until_s: float, window: WindowConfig) -> tup
     frames, times = np.arange(len(track)), track.times
     steps = np.diff(times)
     step_s = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1 / window.frame_rate
-    missing = until_s - times[-1]
+    missing_s = until_s - times[-1]
     seen = np.flatnonzero(track.valid)
-    if missing <= TIME_TOLERANCE_S or window.short == "mask" or not len(seen):
+    if missing_s <= TIME_TOLERANCE_S or window.short == "mask" or not len(seen):
         return track, frames
     if window.short == "hold":
-        count = int(np.ceil(missing / step_s))
+        count = int(np.ceil((missing_s - TIME_TOLERANCE_S) / step_s))
         frames = np.append(frames, np.full(count, seen[-1]))
         times = np.append(times, times[-1] + step_s * np.arange(1, count + 1))
     else:
         period_s = times[-1] - times[0] + step_s
-        rounds = 1 + int(np.ceil(missing / period_s))
+        rounds = 1 + int(np.ceil((missing_s - TIME_TOLERANCE_S) / period_s))
         frames = np.tile(frames, rounds)
         times = (times + period_s * np.arange(rounds)[:, None]).ravel()
     return AlignedTrack(track.points[frames], track.blendshapes[frames], times, track.valid[frames]), frames

@@ -156,12 +156,12 @@ class ExpressionReader:
                 says: by default one every ``window.hop_s``, so that the track is covered.
             neutral: the person's face at rest; none: for each window as the track shows it up to the window's end.
         """
-        from stgt.data.sampling import Cut, testing_cuts
+        from stgt.data.sampling import Cut, evaluation_cuts
 
         if starts is not None:
             cuts = [Cut(start_s) for start_s in starts]
         else:
-            cuts = testing_cuts(*(track.times[[0, -1]] if len(track) else (0.0, 0.0)), self.window, "unknown")
+            cuts = evaluation_cuts(*(track.times[[0, -1]] if len(track) else (0.0, 0.0)), self.window, "unknown")
         aligned = self.windows.align(track)
         neutral_faces = self._neutral_faces(aligned, cuts) if neutral is None else repeat(neutral)
         predictions: list[Prediction] = []
