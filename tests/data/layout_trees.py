@@ -1,4 +1,4 @@
-"""Datasets in miniature: every layout of every card, exactly as published, with the defects that copies in the wild have.
+"""Datasets in miniature: every layout of every card, as published, with the defects of copies in the wild.
 
 ``build(card, layout, root)`` makes one and says which clips a card must find in it. Files are empty unless a writer of
 media is given, so that other tests can put faces into the same trees. ``complete_…`` give all names of a dataset where
@@ -13,7 +13,7 @@ from pathlib import Path
 MediaWriter = Callable[[str, Path], None]
 
 
-def empty_media(label: str, path: Path) -> None:  # noqa: ARG001 - all writers are called alike
+def empty_media(label: str, path: Path) -> None:
     """An empty video file, or a folder with two empty images."""
     if path.suffix:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def ck(built: Built, layout: str) -> None:
 
 
 def oulu(built: Built, layout: str) -> None:
-    """Oulu-CASIA: spectrum, light, subject, class; the other recordings beside it, one sequence missing, Windows' files."""
+    """Oulu-CASIA: spectrum, light, subject, class; other recordings beside it, one sequence missing."""
     pattern = {
         "original": "OriginalImg/{spectrum}/{light}",
         "b-original": "B_OriginalImg/OriginalImg/{spectrum}/{light}",
@@ -124,7 +124,7 @@ def mmi(built: Built, layout: str) -> None:
 
 
 def afew(built: Built, layout: str) -> None:
-    """AFEW: a folder per side and class; videos, frames, or aligned faces without their class; the unlabelled test set."""
+    """AFEW: a folder per side and class; videos, frames, or aligned faces without class; unlabelled test clips."""
     train, val = ("train", "validation") if layout == "frames" else ("Train_AFEW", "Val_AFEW")
     inner = {"videos": ("", ""), "nested": ("Train_AFEW/", "VIDEO/"), "frames": ("", ""), "aligned": ("", "")}[layout]
     for side, folder, below, start in ((("train"), train, inner[0], 46280), (("validation"), val, inner[1], 149120)):
@@ -230,7 +230,7 @@ def mafw(built: Built, layout: str) -> None:
 
 
 def enterface(built: Built, layout: str) -> None:
-    """eNTERFACE'05: spaces in names, a subject whose files are named after another, slips of the pen, one uncut subject."""
+    """eNTERFACE'05: spaces in names, files of a subject named after another, slips of the pen, an uncut subject."""
     base, gap, suffix = {
         "spaces": ("", " ", ".avi"),
         "inner": ("enterface database/", " ", ".avi"),

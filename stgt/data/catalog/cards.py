@@ -212,7 +212,7 @@ class DatasetCard:
                 notes = (*self.shortfall(found), *found.notes)
                 return ClipListing(folder, found.clips, notes, classes, layout.name, found.missing)
             tried.append(found)
-        raise DatasetError(self.emptiness(folder, tried, reading))
+        raise DatasetError(self.emptiness(folder, tried, reading, tree))
 
     def chosen_layouts(self) -> tuple[Layout, ...]:
         """The layouts that are tried, in order."""
@@ -251,7 +251,7 @@ class DatasetCard:
         looked = f"looked in {', '.join(map(str, places))}" if places else "give its folder with --root"
         return f"{self.title} is not there: {looked}. {self.how_to_get} Expected tree:\n{self.tree.rstrip()}"
 
-    def emptiness(self, root: Path, tried: list[Found], reading: Reading) -> str:
+    def emptiness(self, root: Path, tried: list[Found], reading: Reading, tree: Tree) -> str:
         """The sentence for a folder without a single usable clip."""
         for refusal in self.refuse:
             example = next(iter(root.glob(refusal.find)), None)
@@ -267,6 +267,9 @@ class DatasetCard:
             reason = f"holds no usable clip ({'; '.join(nearest.notes)})"
         else:
             reason = "holds no clip in the expected layout"
+        packed = tree.archives()
+        if packed:
+            reason += f" (but {packed[0]}, which is not unpacked)"
         return f"{root} {reason}. {self.how_to_get} Expected tree:\n{self.tree.rstrip()}"
 
     def shortfall(self, found: Found) -> tuple[str, ...]:
@@ -345,6 +348,8 @@ def parse_card(name: str, text: str, where: str, variant: str = "") -> DatasetCa
             has = f"it has {', '.join(variants)}" if variants else "it has none"
             raise DatasetError(f"{name} has no variant {variant!r}; {has}")
         values = merged(values, variants[variant].get("changes", {}))
+        if "classes" in values:
+            values["labels"] = {code: to for code, to in values.get("labels", {}).items() if to in values["classes"]}
         name = f"{name}@{variant}"
     common = values.pop("common", {})
     values["layouts"] = [merged(common, layout) for layout in values.get("layouts", [])]

@@ -163,14 +163,16 @@ class LayoutReader:
         """Every clip of the lists that is on disk."""
         finder = Finder(self.tree, self.root, self.layout.kind, self.within)
         for entry in read_lists(self.layout, self.lists, self.notes).values():
-            medium = finder.find(self.pattern(entry))
-            if medium is None:
+            media = finder.find(self.pattern(entry))
+            if not media:
                 name = entry.where.rpartition(", line ")[0]
                 self.notes.add_missing(f"named in {name}, but not there", entry.clip_id)
                 continue
-            found = self.match.search(self.below(medium.path)) if self.match else None
+            for other in media[1:]:
+                self.notes.add("another file of the same take", self.below(other.path))
+            found = self.match.search(self.below(media[0].path)) if self.match else None
             groups = {**(found.groupdict() if found else {}), **entry.columns, "clip_id": entry.clip_id}
-            yield Row(medium, {**groups, "split": entry.split}, entry.where, tuple(entry.splits))
+            yield Row(media[0], {**groups, "split": entry.split}, entry.where, tuple(entry.splits))
 
     def pattern(self, entry: Entry) -> str:
         """Where the clip of ``entry`` lies."""

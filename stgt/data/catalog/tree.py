@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stgt.data.disk import IMAGE_SUFFIXES, TRACK_SUFFIXES, VIDEO_SUFFIXES
 
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 #: Folders that archives of other systems leave behind.
 FOREIGN_FOLDERS = {"__MACOSX", "@eaDir"}
 
@@ -39,6 +40,8 @@ class Listing:
     folders: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     images: int = 0
+    links: frozenset[str] = frozenset()
+    """Those of the folders that are links to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,15 @@ class Tree:
         """How many folders have been opened."""
         return len(self._listings)
 
+    def archives(self) -> list[str]:
+        """Archives in the folders that have been opened: perhaps what is missing was not unpacked."""
+        return [
+            f"{folder}/{file}"
+            for folder, listing in self._listings.items()
+            for file in listing.files
+            if file.lower().endswith(ARCHIVE_SUFFIXES)
+        ]
+
     def listing(self, folder: str) -> Listing:
         """What lies in ``folder``; nothing where it is absent or cannot be read."""
         if folder not in self._listings:
@@ -78,7 +90,7 @@ class Tree:
         return self._listings[folder]
 
     def _scan(self, folder: str) -> Listing:
-        folders, files, images = [], [], 0
+        folders, files, links, images = [], [], [], 0
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
@@ -92,13 +104,15 @@ class Tree:
                         self.unnamable.append(f"{folder}/{name}")
                     elif entry.is_dir():
                         folders.append(name)
+                        if entry.is_symlink():
+                            links.append(name)
                     else:
                         files.append(name)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError:
             self.unreadable.append(folder)
-        return Listing(tuple(sorted(folders)), tuple(sorted(files)), images)
+        return Listing(tuple(sorted(folders)), tuple(sorted(files)), images, frozenset(links))
 
     def media(self, root: str, pattern: str, kind: str, within: str | None = None) -> Iterator[Medium]:
         """Everything of ``kind`` (a key of ``KINDS``) that ``pattern`` finds below ``root``.
@@ -151,9 +165,10 @@ class Tree:
             yield from self._folders(folder if first == "." else f"{folder}/..", rest, within)
         elif first == "**":
             yield from self._folders(folder, rest, within)
-            for child in self.listing(folder).folders:
+            listing = self.listing(folder)
+            for child in listing.folders:
                 path = f"{folder}/{child}"
-                if leads(path, within) and not is_loop(path):
+                if leads(path, within) and not (child in listing.links and is_loop(path)):
                     yield from self._folders(path, parts, within)
         else:
             fits = matcher(first)
@@ -177,11 +192,11 @@ class Finder:
         self.tree, self.root, self.kind, self.within = tree, root, kind, within
         self._indices: dict[str, dict[str, list[str]]] = {}
 
-    def find(self, pattern: str) -> Medium | None:
-        """The medium that ``pattern`` names: folders may be patterns, the last part is a name (``glob.escape``d).
+    def find(self, pattern: str) -> list[Medium]:
+        """The media that ``pattern`` names, the most fitting first; in a sound dataset it is one or none.
 
-        Files need not be named with their suffix, and the suffix may be another one of the kind (a list of ``.mp4``
-        may stand for folders of images).
+        Folders may be patterns, the last part is a name (``glob.escape``d). Files need not be named with their suffix,
+        and the suffix may be another one of the kind (a list of ``.mp4`` may stand for folders of images).
         """
         parent, _, escaped = pattern.rpartition("/")
         name = unescaped(escaped)
@@ -189,11 +204,10 @@ class Finder:
         stem, dot, suffix = name.rpartition(".")
         known = dot and f".{suffix.lower()}" in VIDEO_SUFFIXES + TRACK_SUFFIXES
         for key in (name, stem) if known else (name,):
-            for path in index.get(plain(key), ()):
-                medium = self._medium(path)
-                if medium:
-                    return medium
-        return None
+            media = [medium for path in index.get(plain(key), ()) if (medium := self._medium(path))]
+            if media:
+                return media
+        return []
 
     def _medium(self, path: str) -> Medium | None:
         suffixes, of_images = KINDS[self.kind]
@@ -240,9 +254,7 @@ def leads(path: str, within: str | None) -> bool:
 
 
 def is_loop(path: str) -> bool:
-    """Whether ``path`` is a link to a folder that it is reached through."""
-    if not Path(path).is_symlink():
-        return False
+    """Whether the link ``path`` is to a folder that it is reached through."""
     target = os.path.realpath(path)
     return any(os.path.realpath(parent) == target for parent in Path(path).parents)
 
