@@ -210,6 +210,10 @@ class TrainConfig:
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise StgtError(f"jobs is {self.jobs}; at least one fold is fitted at a time")
+
 
 def require_one_of(setting: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise StgtError if a setting is none of its choices."""

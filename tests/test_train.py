@@ -116,6 +116,68 @@ def test_a_killed_training_ends_as_an_undisturbed_one(options, tmp_path):
     assert not state.exists()
 
 
+def test_folds_side_by_side_that_are_interrupted_end_as_one_after_the_other(options, tmp_path, monkeypatch, capsys):
+    options = [
+        *options,
+        "--epochs",
+        "2",
+        "--optimisation.sampling",
+        "balanced",
+        "--optimisation.loss",
+        "logit_adjusted",
+    ]
+    command = [sys.executable, "-m", "stgt.train", *options, "--output", str(tmp_path / "beside"), "--jobs", "2"]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group of its own, as a terminal gives it
+    )
+    run = tmp_path / "beside" / "run" / "stgt"
+    while not list(run.glob("fold_*/fold.json")) and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted; what was finished is kept" in said
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and alive_in_group(process.pid):
+        time.sleep(0.05)
+    assert not alive_in_group(process.pid), "a fold goes on without anybody who waits for it"
+    finished = sorted(run.glob("fold_*/fold.json"))
+    assert 1 <= len(finished) <= 4
+    times = {path: path.stat().st_mtime_ns for path in finished}
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        train([*options, "--output", str(tmp_path / "beside")])
+        train([*options, "--output", str(tmp_path / "alone")])
+    finally:
+        torch.set_num_threads(threads)
+    assert times == {path: path.stat().st_mtime_ns for path in finished}, "what was finished was fitted again"
+    for fold in range(4):
+        folders = [tmp_path / name / "run" / "stgt" / f"fold_{fold}" for name in ("beside", "alone")]
+        for name in ("predictions.csv", "predictions_best_on_test.csv", "model.safetensors", "model.json"):
+            first, second = ((folder / name).read_bytes() for folder in folders)
+            assert first == second, f"{name} of fold {fold} differs"
+    page = (tmp_path / "beside" / "run" / "report.html").read_text()
+    assert "logit-adjusted loss" in page
+    assert "every class drawn as often as any other" in page
+
+
+def alive_in_group(group: int) -> bool:
+    """Whether a process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_a_training_starts_from_the_weights_of_another(options, tmp_path, capsys):
     train([*options, "--epochs", "1", "--fold", "0", "--validation", "0"])
     start = tmp_path / "runs" / "run" / "stgt" / "fold_0" / "model.safetensors"
