@@ -236,11 +236,16 @@ class Finder:
 
 def plain(name: str) -> str:
     """``name`` as it is compared: without zeros before a number, accents as single characters."""
-    name = name if name.isascii() else unicodedata.normalize("NFC", name)
+    name = composed(name)
     stem, dot, suffix = name.rpartition(".")
     if dot and stem.isdigit():
         return f"{int(stem)}.{suffix}"
     return str(int(name)) if name.isascii() and name.isdigit() else name
+
+
+def composed(name: str) -> str:
+    """``name`` with accents as single characters: copies from a Mac have them apart."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def is_text(name: str) -> bool:
@@ -261,12 +266,14 @@ def is_loop(path: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def matcher(pattern: str) -> Callable[[str], object]:
-    """Whether a name fits a glob ``pattern`` without slashes; upper and lower case differ."""
+    """Whether a name fits a glob ``pattern`` without slashes; case matters, the way of writing accents does not."""
     if pattern == "*":
         return bool
+    composed_pattern = composed(pattern)
     if not glob.has_magic(pattern):
-        return pattern.__eq__
-    return re.compile(fnmatch.translate(pattern)).match
+        return lambda name: composed(name) == composed_pattern
+    fits = re.compile(fnmatch.translate(composed_pattern)).match
+    return lambda name: fits(composed(name))
 
 
 def unescaped(pattern: str) -> str:
