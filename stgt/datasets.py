@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stgt.command import argument_parser, run
 from stgt.data.catalog.cards import ClipListing, DatasetCard, list_cards, load_card
 from stgt.data.disk import counted
+from stgt.data.protocols import describe_subjects
 from stgt.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def complete(card: DatasetCard) -> str:
 def holds(listing: ClipListing) -> str:
     """How much a copy holds."""
     classes = ", ".join(f"{name} {count}" for name, count in listing.clips_per_class.items())
-    size = f"{counted(len(listing), 'clip')}, {counted(len(listing.subjects), 'subject')}"
+    size = f"{counted(len(listing), 'clip')}, {describe_subjects(listing.clips)}"
     return f"{size}, {counted(len(listing.classes), 'class')} ({classes})"
 
 

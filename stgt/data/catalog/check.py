@@ -251,8 +251,8 @@ def counts(card: DatasetCard, found: Scan) -> list[Finding]:
         if differing:
             findings.append(
                 Finding(
-                    f"the counts of {counted(len(differing), what)} are not the published ones ({shown(differing, 8)}): "
-                    "figures on this copy cannot be compared with published ones",
+                    f"the counts of {counted(len(differing), what)} are not the published ones "
+                    f"({shown(differing, 8)}): figures on this copy cannot be compared with published ones",
                     tuple(differing),
                 )
             )
@@ -351,12 +351,29 @@ def find_faces(looked: Sequence[Looked], count: int) -> list[Looked]:
     return result
 
 
+def alike(looked: Sequence[Looked], said: Callable[[Looked], str]) -> list[list[Looked]]:
+    """Clips of which the same is said, but for their paths and numbers."""
+    groups: dict[str, list[Looked]] = {}
+    for each in looked:
+        groups.setdefault(re.sub(r"\d+", "#", said(each).replace(str(each.clip.source), "")), []).append(each)
+    return list(groups.values())
+
+
 def decoded(looked: Sequence[Looked]) -> list[Finding]:
     """What the decoded clips say."""
-    findings = [Finding(f"{each.fault}: copy it again", (each.clip.clip_id,)) for each in looked if each.fault]
-    for each in looked:
-        if each.oddity and not each.fault:
-            findings.append(Finding(f"{each.clip.clip_id}: {each.oddity}", (each.clip.clip_id,), fault=False))
+    findings = []
+    for those in alike([each for each in looked if each.fault], lambda each: each.fault):
+        text = f"{those[0].fault}: copy it again"
+        if len(those) > 1:
+            text = (
+                f"{len(those)} of {len(looked)} decoded clips cannot be used, such as {those[0].fault}: copy them again"
+            )
+        findings.append(Finding(text, tuple(each.clip.clip_id for each in those)))
+    odd = [each for each in looked if each.oddity and not each.fault]
+    for those in alike(odd, lambda each: each.oddity):
+        text = f"{those[0].clip.clip_id}: {those[0].oddity}"
+        text = f"{len(those)} of {len(looked)} decoded clips, such as {text}" if len(those) > 1 else text
+        findings.append(Finding(text, tuple(each.clip.clip_id for each in those), fault=False))
     common = Counter(each.size for each in looked if each.size)
     rare = {size for size, number in common.items() if number < RARE_SIZE * sum(common.values())}
     names = tuple(

@@ -13,7 +13,7 @@ from importlib import resources
 from stgt.data.catalog import cards, layouts
 from stgt.data.catalog.cards import DatasetCard, PublishedResult, list_cards, load_card
 from stgt.data.catalog.layouts import Layout
-from stgt.data.disk import counted
+from stgt.data.disk import counted, filled
 from stgt.data.protocols import Protocol
 from stgt.data.rules import RULES
 
@@ -199,7 +199,8 @@ def other_places(card: DatasetCard) -> list[str]:
     lines = []
     for layout in card.layouts:
         for folders in layout.places.values():
-            first, *others = (f"`{folder}`" if folder != "." else "the folder itself" for folder in folders)
+            named = [filled(folder, card.values, partly=True) for folder in folders]
+            first, *others = (f"`{folder}`" if folder != "." else "the folder itself" for folder in named)
             if others:
                 lines.append(f"{first} may also be {', '.join(others)}.")
     return list(dict.fromkeys(lines))

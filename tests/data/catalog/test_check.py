@@ -149,6 +149,15 @@ def test_a_video_that_was_cut_short(check, study, rendered_face_clip):
     assert "of 24 frames can be decoded: copy it again" in out
 
 
+def test_many_faults_of_one_kind_are_one_sentence(check, study):
+    for path in study.glob("*/happy_1.mp4"):
+        path.write_bytes(np.random.default_rng(len(path.as_posix())).bytes(3000 + int(path.parent.name[1:])))
+    code, out, _ = check()
+    assert code == 1
+    assert "4 of 7 decoded clips cannot be used, such as" in out
+    assert "1 thing wrong" in out
+
+
 def test_one_file_under_two_names_is_a_leak(check, study):
     shutil.copy(study / "P01/happy_1.mp4", study / "P02/happy_1.mp4")
     code, out, _ = check("--sample", "0")
@@ -209,6 +218,8 @@ summary = "official split"
     assert "the counts of 1 split are not the published ones (train 3 of 4)" in out
     assert "note in no list, and so not used: 1 clip (clips/005)" in out
     assert "note 1: 1 image missing between its numbers" in out
+    assert "4 clips, subjects unknown" not in out
+    assert "5 clips, subjects unknown (each clip counts as one), 2 classes" in out
     assert "clips/002: 1 image empty (0 bytes), first 5.png" in out
     assert "clips/003/8.png cannot be read as an image" in out
     assert "official: 1 fold, testing 2 clips" in out
