@@ -26,6 +26,7 @@ from stgt.data.union import (
     names_in,
     refuse_common_contents,
 )
+from stgt.data.validation import describe_validation
 from stgt.errors import StgtError
 
 if TYPE_CHECKING:
@@ -260,11 +261,7 @@ def describe(card: DatasetCard, clips: Sequence, folds: list[Fold], config: Trai
         sentence += f"; trained on {config.train_subjects} {who} per fold, drawn by seed {config.seed}"
     if config.init is not None:
         sentence += f"; initialised from {config.init}"
-    if config.validation > 0 and config.train_subjects != 1:  # of a single subject none can be held out
-        how = f"the epoch is chosen on {config.validation:.0%} of the training subjects, held out"
-    else:
-        how = "the last epoch is scored"
-    return f"{sentence}; {how}."
+    return f"{sentence}; {describe_validation(folds[0].train, config.validation)}."
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(options, tmp_path):
     assert not state.exists()
 
 
-def test_folds_side_by_side_that_are_interrupted_end_as_one_after_the_other(options, tmp_path, monkeypatch, capsys):
+def test_folds_side_by_side_that_are_interrupted_end_as_one_after_the_other(options, tmp_path):
     options = [
         *options,
         "--epochs",
