@@ -23,6 +23,9 @@ RARE_SIZE = 0.05
 #: Subjects who must have equally many clips for that to be the rule.
 USUAL = 0.6
 
+#: Share of the subjects who have a clip of a name that all should have.
+COMMON = 0.5
+
 #: Beginnings of the catalog's notes that say nothing is wrong.
 HARMLESS = ("another file of the same take", "not named as in this dataset", "named twice in")
 #: Beginnings of its other notes -> what to do.
@@ -123,7 +126,7 @@ def check_copy(
     except DatasetError as error:
         return Checked(card, folder, findings=(Finding(str(error)),))
     clips = found.clips
-    findings = [*left_out(found), *counts(card, found), *leaks(clips)]
+    findings = [*left_out(found, card.values), *counts(card, found), *leaks(clips)]
     folds, unsplit = protocols(card, clips)
     findings += unsplit
     findings += [
@@ -190,8 +193,8 @@ def unlisted(reader: LayoutReader, clips: Sequence[Clip]) -> tuple[str, ...]:
     return tuple(reader.below(medium.path) for medium in media if medium.path not in known)
 
 
-def left_out(found: Scan) -> list[Finding]:
-    """What the catalog has left out, and why."""
+def left_out(found: Scan, values: Mapping[str, str]) -> list[Finding]:
+    """What the catalog has left out, and why; ``values`` are the card's."""
     notes, findings = found.notes, []
     if notes.missing:
         findings.append(
@@ -201,7 +204,7 @@ def left_out(found: Scan) -> list[Finding]:
                 tuple(notes.missing),
             )
         )
-    expected = {rule.because for rule in found.layout.ignore}
+    expected = {text for rule in found.layout.ignore for text in (rule.because, filled(rule.because, values, True))}
     missing = set(notes.missing)
     for (reason, kind, fate), names in notes.reasons.items():
         if missing.issuperset(names):
@@ -230,8 +233,8 @@ def counts(card: DatasetCard, found: Scan) -> list[Finding]:
     get = "copy the rest" if len(clips) < published.clips else "take out what does not belong to the dataset"
     if len(clips) != published.clips:
         fewer = len(clips) < published.clips
-        names = () if found.notes.missing else suspects(clips, fewer)
-        hint = f" ({shown(names, 2 * SHOWN)})" if names else ""
+        how, names = ("", ()) if found.notes.missing else suspects(clips, fewer)
+        hint = f" ({how}{shown(names, 2 * SHOWN)})" if names else ""
         text = f"{len(clips):,} of {published.clips:,} clips are there"
         text = text if fewer else f"{len(clips):,} clips are there, where a complete copy has {published.clips:,}"
         findings.append(Finding(f"{text}{hint}: {get}", names))
@@ -259,14 +262,39 @@ def counts(card: DatasetCard, found: Scan) -> list[Finding]:
     return findings
 
 
-def suspects(clips: Sequence[Clip], fewer: bool) -> tuple[str, ...]:
-    """Subjects with another number of clips than nearly all have, where there is such a number."""
+def suspects(clips: Sequence[Clip], fewer: bool) -> tuple[str, tuple[str, ...]]:
+    """What makes the number of clips differ, where nearly all subjects have equally many: a word, and names.
+
+    Where they also have clips of the same names, but for the subject's, the names of those that some lack; else the
+    subjects who have another number of them.
+    """
     per_subject = Counter(clip.subject for clip in clips)
     usual, how_many = Counter(per_subject.values()).most_common(1)[0]
     if usual < 2 or how_many < USUAL * len(per_subject):
-        return ()
+        return "", ()
     odd = {subject: n for subject, n in per_subject.items() if (n < usual if fewer else n > usual)}
-    return tuple(f"subject {subject} has {odd[subject]} of {usual}" for subject in sorted(odd, key=natural_key))
+    names = lacking(clips, list(odd)) if fewer else []
+    if len(names) == sum(usual - number for number in odd.values()):
+        return "not there: ", tuple(names)
+    return "", tuple(f"subject {subject} has {odd[subject]} of {usual}" for subject in sorted(odd, key=natural_key))
+
+
+def lacking(clips: Sequence[Clip], subjects: Sequence[str]) -> list[str]:
+    """Clip ids that ``subjects`` do not have, though nearly all others have them under their own names."""
+    held: dict[str, set[str]] = {}
+    for clip in clips:
+        before, found, after = clip.clip_id.rpartition(clip.subject)
+        if found:
+            held.setdefault(f"{before}{{}}{after}", set()).add(clip.subject)
+    everybody = len({clip.subject for clip in clips})
+    common = {template: who for template, who in held.items() if len(who) >= COMMON * everybody}
+    names = [
+        template.replace("{}", subject)
+        for template, who in common.items()
+        for subject in subjects
+        if subject not in who
+    ]
+    return sorted(names, key=natural_key)
 
 
 def missing_numbers(clips: Sequence[Clip]) -> tuple[str, ...]:
@@ -307,7 +335,8 @@ def protocols(card: DatasetCard, clips: Sequence[Clip]) -> tuple[dict[str, tuple
         try:
             made = make_folds(card, clips, name)
         except DatasetError as error:
-            findings.append(Finding(str(error)))
+            if str(error) not in [finding.sentence for finding in findings]:
+                findings.append(Finding(str(error)))
             continue
         folds[name] = tuple(len(fold.test) for fold in made)
         published = tuple(card.counts.folds.get(name, ())) if card.counts else ()

@@ -97,7 +97,7 @@ def test_what_is_missing_and_what_is_too_much(check, study, tmp_path):
     (study / "P04/sad_1.mp4").unlink()
     code, out, _ = check("--report", str(tmp_path / "report.txt"))
     assert code == 1
-    assert "WRONG 5 of 8 clips are there (subject P04 has 1 of 2): copy the rest" in out
+    assert "WRONG 5 of 8 clips are there (not there: P04/sad_1): copy the rest" in out
     assert "3 of 4 subjects are there (not there: P02)" in out
     assert "happiness 3 of 4, sadness 2 of 4" in out
     assert "3 things wrong" in out
