@@ -27,7 +27,7 @@ def image_number(file: Path) -> int | None:
 
 def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
     """Sorting key under which ``S2`` comes before ``S10``."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part)
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part)
 
 
 def read_csv(path: Path) -> Iterator[dict[str, str]]:
@@ -45,6 +45,8 @@ def read_csv(path: Path) -> Iterator[dict[str, str]]:
                 yield {(key or "").strip(): (value or "").strip() for key, value in row.items() if key}
     except FileNotFoundError:
         raise DatasetError(f"{path} is not there") from None
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path} is not a CSV file in UTF-8 ({error})") from None
 
@@ -67,7 +69,7 @@ def filled(template: str, values: Mapping[str, str], partly: bool = False) -> st
         if partly and found[1] not in values:
             return found[0]
         value = values[found[1]]
-        return str(int(value)).zfill(int(found[2])) if found[2] and value.isdigit() else value
+        return str(int(value)).zfill(int(found[2])) if found[2] and value.isdecimal() else value
 
     return re.sub(r"\{([A-Za-z_]\w*)(?::(\d+))?\}", replacement, template)
 

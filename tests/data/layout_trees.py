@@ -107,7 +107,10 @@ def mmi(built: Built, layout: str) -> None:
             built.clip(f"Sessions/{session}/{name}.avi", name, subject, label)
             tag = f'<Metatag Name="Emotion" Value="{codes[label]}" />'
             built.text(f"Sessions/{session}/{name}.xml", f"<Annotation>\r\n  {tag}\r\n</Annotation>\r\n")
-            built.text(f"Sessions/{session}/session.xml", '<?xml version="1.0"?>\n<session view="0" />\n')
+            built.text(
+                f"Sessions/{session}/session.xml",
+                '<?xml version="1.0"?>\n<session>\n  <track view="0" />\n</session>\n',
+            )
             rows.append(f"{name},{label}")
     if layout == "manifest":
         built.text("manifest.csv", "\ufeff" + "\r\n".join(rows[:-1]) + "\r\n")
@@ -120,7 +123,7 @@ def mmi(built: Built, layout: str) -> None:
         empty_media("", built.root / f"Sessions/{number}/{name}.avi")
         built.text(f"Sessions/{number}/{name}.xml", content)
         built.text(f"Sessions/{number}/{name}-oao_aucs.xml", "<Marker />")
-        built.text(f"Sessions/{number}/session.xml", f'<session view="{view}" />')
+        built.text(f"Sessions/{number}/session.xml", f'<session><track view="{view}" /></session>')
 
 
 def afew(built: Built, layout: str) -> None:

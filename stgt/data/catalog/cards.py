@@ -209,7 +209,7 @@ class DatasetCard:
             found = read_layout(layout, folder, reading, tree)
             if found.clips:
                 classes = self.classes or tuple(sorted({clip.label for clip in found.clips}, key=natural_key))
-                notes = (*self.shortfall(found), *found.notes)
+                notes = (*self.shortfall(found), *self.one_subject_alone(folder, found), *found.notes)
                 return ClipListing(folder, found.clips, notes, classes, layout.name, found.missing)
             tried.append(found)
         raise DatasetError(self.emptiness(folder, tried, reading, tree))
@@ -285,6 +285,16 @@ class DatasetCard:
             sentence += f", where a complete copy has {counts.clips:,}"
         lost = self.lost(found)
         return (f"{sentence}{f'; missing: {lost}' if lost else ''}: figures cannot be compared with published ones",)
+
+    def one_subject_alone(self, root: Path, found: Found) -> tuple[str, ...]:
+        """A warning when the folder is that of one subject, in a layout that reads those as well."""
+        subjects = {clip.subject for clip in found.clips}
+        if len(subjects) > 1 or self.subjects != "known" or (self.counts and self.counts.subjects == 1):
+            return ()
+        (subject,) = subjects
+        if subject not in root.name:
+            return ()
+        return (f"{root} is the folder of subject {subject} alone; for the others, too, give {root.parent}",)
 
     def lost(self, found: Found) -> str:
         """What of the dataset is missing: by name where it is named somewhere, else by class."""

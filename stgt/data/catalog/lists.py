@@ -106,7 +106,10 @@ def rows(path: Path, line: str | None, notes: Notes) -> Iterator[tuple[int, dict
         return
     pattern = compiled(line, "line")
     # Some lists carry remarks in other encodings behind the columns; what is read is ASCII.
-    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror})") from None
     for number, content in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         found = pattern.match(content.strip())
         if found:

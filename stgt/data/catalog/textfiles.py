@@ -39,7 +39,11 @@ class TextFiles:
         if not files:
             return None, {}
         name = files[0][len(self.root) + 1 :]
-        text = name if self.rule.over == "path" else Path(files[0]).read_text("utf-8", errors="replace").strip()
+        try:
+            text = name if self.rule.over == "path" else Path(files[0]).read_text("utf-8-sig", errors="replace").strip()
+        except OSError as error:
+            notes.add(f"label file cannot be read ({error.strerror})", name)
+            return files[0], {}
         found = self.match.search(text)
         if not found and self.labels and not self.rule.optional:
             notes.add("label file is empty" if not text else "label file holds no label", name)

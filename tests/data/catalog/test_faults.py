@@ -144,6 +144,34 @@ def test_a_name_that_is_no_text_is_skipped_and_told(tmp_path):
     notes.encode("utf-8")
 
 
+def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    ck, dfew = (
+        build(card, layout, tmp_path / card).root for card, layout in (("ck+", "side-by-side"), ("dfew", "16f"))
+    )
+    label = next(ck.glob("Emotion/S005/001/*.txt"))
+    table = dfew / LISTS / "set_1.csv"
+    opener = Path.open
+
+    def locked(path, *options, **more):
+        if path in (label, table):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opener(path, *options, **more)
+
+    monkeypatch.setattr(Path, "open", locked)
+    assert f"label file cannot be read (Permission denied): 1 clip left out ({label.relative_to(ck)})" in notes_of(
+        "ck+", ck
+    )
+    with pytest.raises(DatasetError, match=r"set_1\.csv cannot be read \(Permission denied\)"):
+        load_card("dfew").find_clips(dfew)
+
+
+def test_numbers_that_are_no_digits(place, tmp_path):
+    place("mine/happy/take_²_ann.mp4")
+    place("mine/happy/²_ann.mp4")
+    listing = load_card("folder").find_clips(tmp_path / "mine", subject_pattern="_([a-z]+)$|_([a-z]+).mp4")
+    assert len(listing) == 2
+
+
 def test_a_loop_of_links(tmp_path):
     root = build("ravdess", "actors", tmp_path / "RAVDESS").root
     (root / "Actor_01/again").symlink_to(root, target_is_directory=True)

@@ -38,6 +38,13 @@ def test_the_folder_of_a_class(tmp_path):
     assert told.endswith(f"give {root}")
 
 
+def test_a_subject_alone_is_read_and_told(tmp_path):
+    root = build("ravdess", "actors", tmp_path / "RAVDESS").root
+    notes = "\n".join(load_card("ravdess").find_clips(root / "Actor_05").notes)
+    assert f"is the folder of subject 05 alone; for the others, too, give {root}" in notes
+    assert "4 of 1,440 clips of 1 of 24 subjects" in notes
+
+
 @pytest.mark.parametrize("above", [1, 2])
 def test_above(tmp_path, above):
     root = tmp_path / "data" / ("sets" if above == 2 else "") / "DFEW"
