@@ -107,7 +107,7 @@ class OptimisationConfig:
     epochs: int = 40
     """Passes over the training clips."""
     batch_size: int = 32
-    """Windows per step."""
+    """Windows per step, of all devices together."""
     learning_rate: float = 2e-3
     """Peak of the one-cycle schedule (AdamW)."""
     weight_decay: float = 0.02

@@ -152,7 +152,7 @@ class FoldFit:
             trainer = make_trainer(config, choice, self.logger, self.state)
             resume_from = self.state if self.state.exists() else None
             try:
-                trainer.fit(self.module, self.training_loader(), loaders, ckpt_path=resume_from)
+                trainer.fit(self.module, self.training_loader(trainer.world_size), loaders, ckpt_path=resume_from)
             except SystemExit as error:
                 # Lightning makes an exit of Ctrl-C; what follows from an interruption is for the command to say.
                 if isinstance(error.__context__, KeyboardInterrupt):
@@ -205,9 +205,9 @@ class FoldFit:
         task, config = self.task, self.task.config
         return evaluation_loader(clips, task.prepared, task.labels, task.model, config.window, config.loader_workers)
 
-    def training_loader(self) -> DataLoader:
-        """One random, augmented window per clip and epoch."""
-        return training_loader(self.task, self.fit_clips, self.seed)
+    def training_loader(self, processes: int) -> DataLoader:
+        """What this one of so many processes fits on: one random, augmented window per clip and epoch."""
+        return training_loader(self.task, self.fit_clips, self.seed, processes)
 
     def class_frequencies(self) -> NDArray[np.float64] | None:
         """(K,) how many clips of each class an epoch draws: what the loss corrects; None: nothing."""
@@ -257,8 +257,8 @@ class FoldFit:
         self.progress.found(epochs)
 
 
-def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int) -> DataLoader:
-    """One random, augmented window per clip and epoch."""
+def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int, processes: int = 1) -> DataLoader:
+    """One random, augmented window per clip and epoch; a step's windows are shared out among the processes."""
     augmentation = Augmentation(task.config.augmentation, load_layout(task.model.layout))
     dataset = WindowDataset(
         clips, task.prepared, task.labels, task.model, task.config.window, augmentation=augmentation, seed=seed
@@ -267,7 +267,7 @@ def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int) -> DataLoa
     _, weights = clip_weights(task, [clips[number] for number, _ in dataset.items])
     return DataLoader(
         dataset,
-        batch_size=min(task.config.optimisation.batch_size, len(dataset)),
+        batch_size=max(1, min(task.config.optimisation.batch_size, len(dataset)) // processes),
         sampler=EpochSampler(len(dataset), seed, weights),
         collate_fn=collate,
         num_workers=task.config.loader_workers,

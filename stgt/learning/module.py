@@ -59,9 +59,8 @@ class ExpressionModule(lightning.LightningModule):
     def training_step(self, batch: WindowBatch, batch_index: int) -> Tensor:
         """The loss of a batch of windows."""
         # Fixed at every step, because loaders draw from the same generator at other moments when a training goes on.
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.seed, self.current_epoch, batch_index]).generate_state(1)[0])
-        )
+        step = [self.seed, self.current_epoch, batch_index, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(step).generate_state(1)[0]))
         loss = self.loss(self(batch), batch.target)
         self._losses.append(loss.detach())
         return loss

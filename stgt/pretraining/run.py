@@ -68,7 +68,7 @@ class StreamFit(FoldFit):
         fold, prepared = self.task.fold, self.task.prepared
         return [], *([clip for clip in clips if clip.clip_id in prepared] for clips in (fold.train, fold.test))
 
-    def training_loader(self) -> DataLoader:
+    def training_loader(self, processes: int) -> DataLoader:
         """Windows of fresh streams in every epoch."""
         config = self.config
         augmentation = Augmentation(config.augmentation, load_layout(config.model.layout))
@@ -77,7 +77,7 @@ class StreamFit(FoldFit):
         )
         return DataLoader(
             dataset,
-            batch_size=min(config.optimisation.batch_size, len(dataset)),
+            batch_size=max(1, min(config.optimisation.batch_size, len(dataset)) // processes),
             sampler=EpochSampler(len(dataset), self.seed),
             collate_fn=collate_streams,
             num_workers=config.loader_workers,
