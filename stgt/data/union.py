@@ -23,6 +23,8 @@ from stgt.errors import DatasetError
 MERGED, LEAVE_ONE_OUT = "merged", "leave_one_dataset_out"
 #: Which classes of a union are used: those of any of its datasets, or those of at least two.
 CLASSES = ("all", "shared")
+#: Characters of a heading.
+LONGEST_TITLE = 60
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ def union_card(members: Sequence[Member], classes: tuple[str, ...], used: Mappin
     )
     return UnionCard(
         name=",".join(card.name for card in cards),
-        title=" + ".join(card.title for card in cards),
+        title=union_title(cards),
         licence="; ".join(f"{card.title}: {card.licence}" for card in cards),
         how_to_get="\n".join(card.how_to_get for card in cards),
         tree="\n".join(card.tree for card in cards),
@@ -252,6 +254,12 @@ def union_card(members: Sequence[Member], classes: tuple[str, ...], used: Mappin
         defaults=common_settings(cards),
         members=tuple(members),
     )
+
+
+def union_title(cards: Sequence[DatasetCard]) -> str:
+    """The titles of the datasets; their names where that would be too long for a heading."""
+    titles = " + ".join(card.title for card in cards)
+    return titles if len(titles) <= LONGEST_TITLE else " + ".join(card.dataset for card in cards)
 
 
 def common_settings(cards: Sequence[DatasetCard]) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from stgt.evaluation.cross import Cell, CrossMatrix
 from stgt.evaluation.plots import ACCENT, FAINT, INK, MUTED, style
 
 #: Side of a cell in inches.
-WIDE, HIGH = 1.28, 0.98
+WIDE, HIGH = 1.38, 0.98
 #: Up to so many columns the two measures stand side by side, beyond one below the other.
 BESIDE = 4
 #: From so much of the way from chance to 100 % on, text is white.
 DARK = 0.8
+#: Below so much of it, small text may be grey.
+PALE = 0.15
 
 _MEASURES = {"uar": "UAR, %: mean recall of the classes", "war": "WAR, %: share of clips that are right"}
 
@@ -75,7 +77,8 @@ def _cell(axes: Any, row: int, column: int, cell: Cell | None, measure: str) -> 
     if cell.within:
         frame = {"facecolor": "none", "edgecolor": INK, "linewidth": 1.6}
         axes.add_patch(matplotlib.patches.Rectangle(**box, **frame))
-    ink, quiet = ("white", "white") if above > DARK else (INK, MUTED)
+    ink = "white" if above > DARK else INK
+    quiet = MUTED if above < PALE else ink
     middle = {"ha": "center", "va": "center"}
     weight = "bold" if cell.within else "normal"
     axes.text(column + 0.5, row + 0.34, f"{100 * value:.1f}", fontsize=14, color=ink, fontweight=weight, **middle)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,28 @@ def test_windows_are_pooled_by_their_share_of_frames_with_a_face():
     np.testing.assert_allclose(pooled[0], [0.8, 0.2])
     np.testing.assert_allclose(pooled[1], [0.5, 0.5])
     assert np.isnan(pooled[2]).all()
+
+
+def test_clips_of_several_datasets_keep_their_names(tmp_path, table):
+    where = tuple("near" if index % 3 else "far" for index in range(len(table)))
+    union = replace(table, datasets=where)
+    union.to_csv(tmp_path / "union.csv")
+    again = PredictionTable.from_csv(tmp_path / "union.csv")
+    assert again.datasets == where
+    assert again.clip_ids == table.clip_ids
+    assert len(again.dataset("far")) == where.count("far")
+    assert set(again.dataset("far").datasets) == {"far"}
+    assert PredictionTable.concat([again.dataset("far"), again.dataset("near")]).datasets.count("near") == where.count(
+        "near"
+    )
+    table.to_csv(tmp_path / "one.csv")
+    assert "dataset" not in (tmp_path / "one.csv").read_text().split("\n")[0]
+    assert not len(again.dataset("nowhere"))
+
+
+def test_people_whom_nobody_knows_are_counted(table):
+    assert table.strangers == 0
+    assert replace(table, subjects=table.clip_ids).strangers == len(table)
+    ids = tuple(f"near/{clip_id}" for clip_id in table.clip_ids)
+    subjects = tuple(f"near:{clip_id}" for clip_id in table.clip_ids)
+    assert replace(table, clip_ids=ids, subjects=subjects).strangers == len(table)

@@ -1,5 +1,6 @@
 import html.parser
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,6 +151,48 @@ def test_a_report_on_one_subject_names_the_missing_interval(tmp_path, table):
     alone = table.select(np.array([subject == "S00" for subject in table.subjects]))
     _, page = read(write_report(tmp_path / "report.html", ReportInput("One", "x", "y", [ModelResult("m", alone)])))
     assert "one subject: no interval" in page.words
+
+
+def test_a_report_on_several_datasets_shows_each_by_itself(tmp_path, table):
+    where = tuple("near" if int(subject[1:]) < 8 else "far" for subject in table.subjects)
+    union = replace(table, datasets=where)
+    _, page = read(write_report(tmp_path / "report.html", ReportInput("Both", "x", "y", [ModelResult("m", union)])))
+    assert "Dataset by dataset" in page.words
+    for name, number in (("near", where.count("near")), ("far", where.count("far"))):
+        scores = score(union.dataset(name))
+        assert scores.clips == number
+        assert f"{name} {100 * scores.uar:.1f}" in page.words
+    assert "Datasets 2" in page.words
+    assert (
+        "Dataset by dataset"
+        not in read(write_report(tmp_path / "one.html", ReportInput("x", "x", "y", [ModelResult("m", table)])))[1].words
+    )
+
+
+def test_a_report_on_unknown_people_says_what_its_intervals_are(tmp_path, table):
+    nobody = replace(table, subjects=table.clip_ids)
+    _, page = read(write_report(tmp_path / "report.html", ReportInput("x", "x", "y", [ModelResult("m", nobody)])))
+    assert "draws of clips : who is seen in them is not known" in page.words
+    assert "Subjects unknown" in page.words
+    some = replace(table, subjects=(*table.clip_ids[:40], *table.subjects[40:]))
+    _, page = read(write_report(tmp_path / "report.html", ReportInput("x", "x", "y", [ModelResult("m", some)])))
+    assert "where nobody knows who is seen (40 of 120)" in page.words
+    _, page = read(write_report(tmp_path / "report.html", ReportInput("x", "x", "y", [ModelResult("m", table)])))
+    assert "draws of subjects" in page.words
+
+
+def test_a_report_says_how_rare_classes_were_treated(tmp_path, table):
+    config = {"optimisation": {"loss": "logit_adjusted", "logit_adjustment": 1.5, "sampling": "balanced"}}
+    report = ReportInput("x", "x", "y", [ModelResult("m", table)], config=config)
+    _, page = read(write_report(tmp_path / "report.html", report))
+    assert "logit-adjusted loss (Menon et al. 2021, tau 1.5), every class drawn as often as any other." in page.words
+
+
+def test_a_report_shows_what_became_of_every_label(tmp_path, table):
+    rows = [{"dataset": "wink", "clips": 18, "model": "", "fate": "left out: the model cannot name it"}]
+    report = ReportInput("x", "x", "y", [ModelResult("m", table, labels=rows)])
+    _, page = read(write_report(tmp_path / "report.html", report))
+    assert "wink 18 – left out: the model cannot name it" in page.words
 
 
 def test_a_report_without_a_clip_is_refused(tmp_path, table):
