@@ -22,7 +22,7 @@ class ACNNLBP(FrameModel):
     ``A = sigmoid(W [f : t])`` with ``t`` the features of the local binary patterns, so that small movements, which
     show in the texture, steer it; reconstruction of the face from ``(1 + A) f``; classification of the same.
 
-    Published: CK+ 98.95, Oulu-CASIA 94.63 %; there is no code, and the number of parameters is not published. Our
+    Published: CK+ 98.95, Oulu-CASIA 94.63 % (as remembered, not checked); no code, no number of parameters. Our
     reading: the sizes (VGG's first three blocks for the image, one convolution a block for the texture), the attention
     as one number for each place, the reconstruction of grey levels at the images' own size with a squared error.
 

@@ -51,10 +51,10 @@ class RAN(FrameModel):
     makes one vector of the six. The region-biased loss ``max(0, margin - (max_i>0 a_i - a_0))`` asks that some crop
     counts more than the whole.
 
-    Published: FER+ 88.55, RAF-DB 86.90 % (of a trunk trained on MS-Celeb-1M); 11.2 M parameters (counted in the
-    authors' code). Our reading: the crops' places, three of 0.75 of the side in the corners above and in the middle
-    below, two of 0.9 and 0.85 in the centre. The authors' code for FER+ takes a softmax of both attentions over the
-    regions besides; here they are those of the paper.
+    Published: FER+ 88.55, RAF-DB 86.90 % (as remembered, not checked; of a trunk trained on MS-Celeb-1M); 11.2 M
+    parameters (counted in the authors' code). Our reading: the crops' places, three of 0.75 of the side in the corners
+    above and in the middle below, two of 0.9 and 0.85 in the centre. The authors' code for FER+ takes a softmax of both
+    attentions over the regions besides; here they are those of the paper.
 
     Extras: ``attention`` (N, 6), the self-attention a, the whole face first, for the region-biased loss; ``relation``
     (N, 6), b.

@@ -49,8 +49,9 @@ class VTFF(FrameModel):
     every place of the result becomes a visual word of 768 numbers, and with a class token and learned positions they go
     through 4 transformer layers of 8 heads. The class token is the feature.
 
-    Published: RAF-DB 88.14, FER+ 88.81, AffectNet-7 61.85 % (trunks trained on MS-Celeb-1M); 51.8 M parameters. Our
-    reading: reduction by 8 in the fusion, patterns of radius 1 fed as three equal channels, layer normalisation first.
+    Published: RAF-DB 88.14, FER+ 88.81, AffectNet-7 61.85 %; 51.8 M parameters (as remembered, not checked; the layers
+    here add up to it). Our reading: reduction by 8 in the fusion, one weight for each place in its local part (both as
+    public reimplementations have them), patterns of radius 1 fed as three equal channels, layer normalisation first.
     """
 
     paper = "Ma, Sun, Li: Visual Transformers and Attentional Selective Fusion, IEEE TAFFC, 2021, arXiv 2103.16854"

@@ -1,6 +1,11 @@
 """Weights for a frame encoder: of its trunk from timm's hub, or from a safetensors file."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from torch import Tensor, nn
 
@@ -45,13 +50,39 @@ def hub_state(timm_name: str) -> tuple[str, dict[str, Tensor]]:
     if not timm.is_model_pretrained(timm_name):
         raise StgtError(f"timm has no weights for {timm_name}: train from scratch (weights none), or give a file")
     try:
-        state = timm.create_model(timm_name, pretrained=True).state_dict()
+        with _cache_only_without_internet():
+            state = timm.create_model(timm_name, pretrained=True).state_dict()
     except Exception as error:  # the hub's client raises a kind of its own for everything that can go wrong
         raise StgtError(
             f"the weights of {timm_name} could not be downloaded from timm's hub; check the internet connection, give "
             "a safetensors file as weights, or train from scratch"
         ) from error
     return f"{timm_name}.{tag}" if tag else timm_name, state
+
+
+@contextmanager
+def _cache_only_without_internet() -> Iterator[None]:
+    """Where the hub is out of reach, only what its client has in its cache counts: it would try again for a minute."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _reachable(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _reachable(address: str, patience_s: float = 5.0) -> bool:
+    """Whether somebody answers there; through a proxy only the client itself can tell, and it is left to."""
+    if getproxies():
+        return True
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname, parts.port or 443), timeout=patience_s).close()
+    except OSError:
+        return False
+    return True
 
 
 def _from_hub(model: FrameModel) -> str:

@@ -1,0 +1,211 @@
+"""What holds for every frame encoder of the registry, and for one of timm's."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stgt.errors import StgtError
+from stgt.models.frames import FrameModel, create_frame_model, list_frame_models, register_frame_model
+from stgt.models.frames.registry import _MODELS
+
+NAMES = [*list_frame_models(), "mobilenetv3_small_050"]
+CLASSES = 5
+
+
+def faces(count=4, size=64, seed=0):
+    """Coarse random pictures with some noise, so that textures and edges are there at all sizes."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 8, 8, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+    noisy = smooth + 0.1 * torch.rand(count, 3, size, size, generator=generator)
+    return (noisy.clamp(0, 1) * 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def trained(request):
+    """An encoder after one pass over a batch of four in training, whose statistics it keeps."""
+    torch.manual_seed(0)
+    model = create_frame_model(request.param, CLASSES, image_size=64, dropout=0.0).train()
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+            layer.momentum = 1.0
+    output = model.forward_all(faces())
+    generator = torch.Generator().manual_seed(1)
+    # Random weights: a plain sum is constant after a softmax or batch normalisation.
+    parts = [part for part in (output.logits, output.features, *output.extras.values()) if part.requires_grad]
+    sum((part * torch.randn(part.shape, generator=generator)).sum() for part in parts).backward()
+    return model, output
+
+
+@pytest.fixture
+def model(trained):
+    return trained[0].eval()
+
+
+def test_every_name_of_the_contract_is_there():
+    expected = {"dan", "ran", "vtff", "fer-vt", "acnn-lbp", "afnet"}
+    assert expected <= set(list_frame_models())
+
+
+def test_output_in_training(trained):
+    model, output = trained
+    assert output.logits.shape == (4, CLASSES)
+    assert output.features.shape == (4, model.num_features)
+    assert all(len(extra) == 4 for extra in output.extras.values())
+    assert all(torch.isfinite(part).all() for part in (output.logits, output.features, *output.extras.values()))
+
+
+def test_gradient_reaches_every_parameter(trained):
+    for name, parameter in trained[0].named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@torch.no_grad()
+def test_an_image_gives_the_same_alone_and_in_a_batch(model):
+    images = faces(seed=2)
+    together = model.forward_all(images)
+    alone = model.forward_all(images[1:2])
+    torch.testing.assert_close(together.logits[1:2], alone.logits, atol=1e-3, rtol=1e-3)
+    for name, extra in together.extras.items():
+        torch.testing.assert_close(extra[1:2], alone.extras[name], atol=1e-3, rtol=1e-3)
+    # And its neighbours matter neither.
+    others = torch.cat((255 - images[:1], images[1:2]))
+    torch.testing.assert_close(model(others)[1:], alone.logits, atol=1e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_the_three_ways_through_agree_and_faces_differ(model):
+    images = faces(2, seed=3)
+    output = model.forward_all(images)
+    maps = model.forward_features(images)
+    assert torch.equal(model(images), output.logits)
+    assert torch.equal(model.forward_head(maps), output.logits)
+    assert torch.equal(model.forward_head(maps, pre_logits=True), output.features)
+    assert not torch.allclose(output.logits[0], output.logits[1])
+
+
+@torch.no_grad()
+def test_bytes_and_shares_are_the_same_image(model):
+    images = faces(1, seed=4)
+    torch.testing.assert_close(model(images), model(images / 255), atol=1e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_grey_faces_and_blank_ones_give_finite_logits(model):
+    grey = faces(1)[:, :1].expand(-1, 3, -1, -1)
+    logits = model(torch.cat((grey, torch.zeros_like(grey), torch.full_like(grey, 255))))
+    assert logits.shape == (3, CLASSES)
+    assert torch.isfinite(logits).all()
+
+
+@torch.no_grad()
+def test_images_of_another_side_are_resized(model):
+    """The same face at twice the side is the same face."""
+    images = faces(1, seed=5)
+    larger = torch.nn.functional.interpolate(images / 255, scale_factor=2, mode="nearest")
+    torch.testing.assert_close(model.resize(larger), images / 255, atol=0.1, rtol=0)
+    assert model(faces(1, size=112)).shape == (1, CLASSES)
+
+
+def test_save_and_load(model, tmp_path):
+    path = tmp_path / "encoder.safetensors"
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    name = model.name
+    again = create_frame_model(name, CLASSES, image_size=64, weights=path).eval()
+    assert str(path) in again.origin
+    images = faces(1, seed=6)
+    with torch.no_grad():
+        assert torch.equal(again(images), model(images))
+
+
+@torch.no_grad()
+def test_reset_classifier(model):
+    maps = model.forward_features(faces(1))
+    before = model.forward_head(maps, pre_logits=True)
+    head = model.head
+    try:
+        model.reset_classifier(3)
+        assert model.num_classes == 3
+        assert model.forward_head(maps).shape == (1, 3)
+        assert torch.equal(model.forward_head(maps, pre_logits=True), before)
+        with pytest.raises(StgtError, match="at least 2 classes"):
+            model.reset_classifier(1)
+    finally:
+        model.num_classes, model.head = CLASSES, head
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", NAMES)
+def test_made_for_112_and_224_pixels(name):
+    """Layers fit each other at both sides, on torch's device without memory; the tests above run one with numbers."""
+    with torch.device("meta"):
+        for size in (112, 224):
+            model = create_frame_model(name, 7, image_size=size).eval()
+            output = model.forward_all(torch.zeros(2, 3, size, size, dtype=torch.uint8))
+            assert output.logits.shape == (2, 7)
+            assert output.features.shape == (2, model.num_features)
+
+
+@pytest.mark.parametrize("name", list_frame_models())
+def test_parameters_are_as_many_as_published(name):
+    """To 2 %, at the paper's number of classes and side; every encoder says which paper it is."""
+    kind = _MODELS[name]
+    assert kind.paper
+    if kind.published_parameters is None:
+        return
+    with torch.device("meta"):
+        model = create_frame_model(name, kind.published_classes, image_size=kind.published_image_size)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == pytest.approx(kind.published_parameters, rel=0.02)
+
+
+def test_published_parameters():
+    """The table itself, in millions: a figure that changes is to be noticed."""
+    published = {name: _MODELS[name].published_parameters for name in ("dan", "ran", "vtff")}
+    assert published == {"dan": 19_720_000, "ran": 11_190_000, "vtff": 51_800_000}
+
+
+@pytest.mark.parametrize("name", ["dann", "resnet81", "VTFF", "no such thing at all"])
+def test_an_unknown_name_shows_the_nearest(name):
+    near = {"dann": "dan", "resnet81": "resnet18", "VTFF": "vtff"}.get(name, "acnn-lbp")
+    with pytest.raises(StgtError, match=f"unknown frame encoder '{name}'.*{near}"):
+        create_frame_model(name, 7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_classes": 1}, "at least 2 classes, not 1"),
+        ({"image_size": 32}, "image_size is 32.*64 to 260"),
+        ({"image_size": 512}, "image_size is 512.*64 to 260"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"weights": "nowhere.safetensors"}, "nowhere.safetensors are not a file.*'timm'"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be(settings, message):
+    with pytest.raises(StgtError, match=message):
+        create_frame_model("afnet", **{"num_classes": 7, **settings})
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(2, 1, 64, 64), r"\(2, 1, 64, 64\).*\(N, 3, S, S\).*three equal channels"),
+        (torch.zeros(2, 64, 64, 3), r"\(2, 64, 64, 3\).*channels before"),
+        (torch.zeros(3, 64, 64), r"\(3, 64, 64\)"),
+        (torch.zeros(2, 3, 64, 64, dtype=torch.int64), "int64.*uint8, or floats"),
+    ],
+    ids=["grey", "channels last", "one", "int64"],
+)
+def test_images_that_cannot_be(images, message):
+    model = create_frame_model("afnet", 7, image_size=64)
+    with pytest.raises(StgtError, match=message):
+        model(images)
+
+
+def test_a_name_is_given_once():
+    with pytest.raises(ValueError, match="registered already"):
+        register_frame_model("dan")(FrameModel)
