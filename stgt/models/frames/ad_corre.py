@@ -22,8 +22,8 @@ class AdaptiveCorrelation(FrameModel):
 
     Extras: ``embeddings`` (N, 10, 256), of length 1, before dropout.
 
-    RAF-DB 86.96 %, AffectNet-7 63.36 % (Xception, 224 x 224 pixels, from weights of ImageNet). The authors' code has
-    26.07 million learned parameters at 7 classes; the paper's other trunk, ResNet-50, is not here.
+    Published: RAF-DB 86.9 %, AffectNet-7 63.36 %, of Xception at 224 x 224 pixels from weights of ImageNet; 26.07 M
+    parameters (counted in the authors' code, 7 classes). The code's other trunk, ResNet-50, is not here.
     """
 
     paper = "Fard, Mahoor: Ad-Corre: adaptive correlation-based loss for facial expression recognition in the wild, IEEE Access 2022"  # noqa: E501

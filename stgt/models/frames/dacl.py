@@ -8,6 +8,8 @@ from stgt.models.frames.resnet18 import ResNet18Trunk
 
 #: Widths of the attention network's hidden layers, for a map of 512 channels.
 HIDDEN = (3584, 512, 64)
+#: Side of the last map for the paper's images.
+SIDE = 7
 
 
 @register_frame_model("dacl")
@@ -23,8 +25,9 @@ class DeepAttentiveCenterLoss(FrameModel):
 
     Extras: ``attention`` (N, 512), the weights ``a``. The classifier does not read them.
 
-    RAF-DB 87.78 %, AffectNet-7 65.20 %, from weights of MS-Celeb-1M. The authors' code has 103.04 million parameters at
-    224 x 224 pixels, 92 million of them in the attention network, whose first layer grows with the image.
+    Published: RAF-DB 87.78 %, AffectNet-7 65.20 %, of a trunk trained on MS-Celeb-1M; 103.0 M parameters (counted in
+    the authors' code) for images of 224 x 224 pixels, 92 M of them in the attention network, which shrinks with smaller
+    images. Our reading: of larger ones it reads means of the map, as large as the paper's.
     """
 
     paper = "Farzaneh, Qi: Facial expression recognition in the wild via deep attentive center loss, WACV 2021"
@@ -34,8 +37,9 @@ class DeepAttentiveCenterLoss(FrameModel):
     def build(self) -> int:
         """See `FrameModel`."""
         self.trunk = ResNet18Trunk()
-        widths = (self.trunk.channels * self.trunk.side(self.image_size) ** 2, *HIDDEN)
-        layers: list[nn.Module] = [nn.Flatten()]
+        side = min(self.trunk.side(self.image_size), SIDE)
+        widths = (self.trunk.channels * side * side, *HIDDEN)
+        layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(side), nn.Flatten()]
         for index, (inputs, outputs) in enumerate(zip(widths[:-1], HIDDEN, strict=True)):
             last = index == len(HIDDEN) - 1
             layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.Tanh() if last else nn.ReLU()]

@@ -8,6 +8,8 @@ from stgt.models.frames.registry import register_frame_model
 #: Channels of the convolutions, 3 x 3 each; a pool that halves the map follows where it says so.
 LAYERS = ((64, True), (96, True), (128, False), (128, True), (256, False), (256, False))
 FEATURES = 2000
+#: Side of the last map for the paper's images.
+SIDE = 12
 
 
 @register_frame_model("dlp-cnn")
@@ -21,10 +23,10 @@ class DeepLocalityPreservingCNN(FrameModel):
 
     with lambda = 0.003 and k = 20, which needs the features and nothing else, so there are no extras.
 
-    RAF-DB: 84.13 % on average over the classes' recalls with all of the paper's training and an SVM on the features;
-    the network is not pre-trained. The layers of the paper's table have 74.9 million parameters at 100 x 100 pixels,
-    98 % of them in the first fully connected layer, which grows with the image. Our reading: the feature is taken after
-    its ReLU, pixels are normalised as for ImageNet, and weights start by Glorot's rule.
+    Published: RAF-DB 84.13 %, without pre-training. The layers of the paper's table add up to 74.9 M parameters for its
+    images of 100 x 100 pixels, 98 % of them in the first fully connected layer. Our reading: the feature is taken after
+    its ReLU, pixels are normalised as for ImageNet, weights start by Glorot's rule, and of images larger than the
+    paper's the last map is averaged to the side it has there, so that the network does not grow with them.
     """
 
     paper = "Li, Deng: Reliable crowdsourcing and deep locality-preserving learning for unconstrained facial expression recognition, IEEE TIP 2019"  # noqa: E501
@@ -42,7 +44,10 @@ class DeepLocalityPreservingCNN(FrameModel):
                 side //= 2
             channels = width
         self.convolutions = nn.Sequential(*layers)
-        self.embed = nn.Sequential(nn.Flatten(), nn.Linear(channels * side * side, FEATURES), nn.ReLU())
+        side = min(side, SIDE)
+        self.embed = nn.Sequential(
+            nn.AdaptiveAvgPool2d(side), nn.Flatten(), nn.Linear(channels * side * side, FEATURES), nn.ReLU()
+        )
         self.apply(_glorot)
         return FEATURES
 

@@ -16,14 +16,14 @@ class MultiTaskEfficientNetB2(FrameModel):
 
     EfficientNet-B2 (Tan & Le, ICML 2019, arXiv 1905.11946), pre-trained on identities of faces (VGGFace2), then on
     AffectNet with class weighted cross entropy; linear heads on the pooled feature (1408) for the expression and for
-    valence and arousal. Read at 260 x 260 pixels: AffectNet-8 63.03 %, AffectNet-7 66.34 %. Over a video, the paper
-    takes mean, maximum and standard deviation of the features.
+    valence and arousal. It reads 260 x 260 pixels. Over a video, the paper takes mean, maximum and standard deviation
+    of the features.
 
     Extras: ``valence_arousal`` (N, 2), each from -1 to 1 by tanh, for a loss such as one minus the concordance
     correlation; ``action_units`` (N, 12), logits of `ACTION_UNITS`, for a binary cross entropy.
 
-    Parameters: EfficientNet-B2 without its classifier has 7.70 million (9.11 million with that of 1000 classes, the
-    published 9.2); the heads add 0.03. Our reading: tanh, and a head for the action units, which later work of the same
+    Published: AffectNet-8 63.03 %, AffectNet-7 66.34 %; of the 9.1 M parameters of EfficientNet-B2 7.7 M are left
+    without the classifier of ImageNet. Our reading: tanh, and a head for the action units, which later work of the same
     author has as a network on the features. Weights by ``"timm"`` are ImageNet's (noisy student), not faces.
     """
 

@@ -8,6 +8,8 @@ from stgt.models.frames.registry import register_frame_model
 #: Channels of the four stages, and units in each.
 STAGES = ((64, 3), (128, 4), (256, 14), (512, 3))
 FEATURES = 512
+#: Side of the last map for the paper's images.
+SIDE = 7
 
 
 class ImprovedResidualUnit(nn.Module):
@@ -43,11 +45,11 @@ class LResNet50EIR(FrameModel):
 
     L: the first convolution is 3 x 3 without stride, so that a face of 112 x 112 pixels ends as a map of 7 x 7. E: the
     map becomes the embedding (512) through batch normalisation, dropout, a fully connected layer and batch
-    normalisation. IR: residual units as in `ImprovedResidualUnit`, 3, 4, 14 and 3 of them. The network without a
-    classifier has 43.58 million parameters.
+    normalisation. IR: residual units as in `ImprovedResidualUnit`, 3, 4, 14 and 3 of them.
 
-    Under this name, leaderboards of RAF-DB list 89.075 %. Our reading: the listed network is this one, pre-trained on
-    identities, with a linear classifier on the embedding and cross entropy; the source says no more than the name.
+    Published: 43.58 M parameters without a classifier; RAF-DB 89.075 %, by leaderboards that give the name of the
+    network and no more. Our reading: it is this one, pre-trained on identities, with a linear classifier on the
+    embedding and cross entropy; of images larger than the paper's the last map is averaged to the side it has there.
     timm's hub has no weights for it: give a file, or train from scratch. There are no extras.
     """
 
@@ -72,7 +74,9 @@ class LResNet50EIR(FrameModel):
                 channels = width
             side = -(-side // 2)
         self.convolutions = nn.Sequential(*layers)
+        side = min(side, SIDE)
         self.embed = nn.Sequential(
+            nn.AdaptiveAvgPool2d(side),
             nn.BatchNorm2d(channels),
             nn.Dropout(self.dropout),
             nn.Flatten(),

@@ -99,6 +99,10 @@ class VGGLayers(nn.Module):
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
             channels = width
         numbered = list(enumerate(layers))[first:last]
+        for layer in layers[first:last]:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
         self.features = nn.Sequential(OrderedDict((str(number), layer) for number, layer in numbered))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,10 +141,10 @@ class PyramidWithSuperResolution(FrameModel):
 
     Extras: ``branch_logits`` (N, 3, K) of half side, super-resolved and whole image, for a loss on each of them.
 
-    RAF-DB 88.98 %, FER+ 89.75 %, AffectNet-8 60.68 % (VGG-16). Our reading: two convolutions of VGG-16 are low-level
-    (the code takes one, two or four), the fully connected block is fastai's (mean and maximum of the map, 512), the
-    branches weigh the same. EDSR starts from scratch here, the authors' from weights of its own training; weights by
-    ``"timm"`` fill VGG-16 alone. No count of parameters is published.
+    Published: RAF-DB 88.98 %, AffectNet-8 60.68 %, of VGG-16; no count of parameters. Our reading: two convolutions of
+    VGG-16 are low-level (the code takes one, two or more), the fully connected block is the code's default (mean and
+    maximum of the map, 512), the branches weigh the same. EDSR starts from scratch here, the authors' from weights of
+    its own training; weights by ``"timm"`` fill VGG-16 alone.
     """
 
     paper = "Vo et al.: Pyramid with super resolution for in-the-wild facial expression recognition, IEEE Access 2020"

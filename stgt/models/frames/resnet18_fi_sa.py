@@ -107,9 +107,9 @@ class ResNet18FeatureIntegrationSharedAffinity(FrameModel):
     The logits are ``s cos theta``, without margin, as at inference. Extras: ``cosine`` (N, K), which is what the margin
     loss starts from.
 
-    ARM itself has 90.55 % on RAF-DB (ResNet-18, weights of MS-Celeb-1M; 92.05 % in its code's later log). For the trio
-    of a report 92.24 % overall and 86.69 % class mean were claimed, with 11.2 million parameters, but no paper holds
-    it: that feature integration is a sum of the stages 2 to 4 is our reading, as are s, m and the running mean.
+    Published: RAF-DB 90.55 % for shared affinity alone. Of the three together 92.24 % overall, 86.69 % class mean and
+    11.2 M parameters were claimed, but no paper holds them: that feature integration is a sum of the stages 2 to 4 is
+    our reading, as are s, m and the running mean.
     """
 
     SCALE = 30.0
