@@ -19,6 +19,7 @@ from stgt.data.protocols import Fold
 from stgt.data.union import (
     UnionCard,
     assignments,
+    check_dataset_weights,
     common_settings,
     describe_members,
     find_dataset,
@@ -145,6 +146,7 @@ def train(request: Request, command: str) -> Trained:
         command: how it is said on the command line, for the report.
     """
     card, listing = request.find()
+    check_dataset_weights(card, request.config.dataset_weights)
     # A card of the user's own is given as a path: what is kept of it is its name.
     config = replace(request.config, dataset=card.name)
     for note in listing.notes:

@@ -6,6 +6,7 @@ is in two of them is refused.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -59,10 +60,13 @@ class Member:
 
     def folds(self) -> list[Fold]:
         """The folds of its own default protocol, over the clips of the union."""
+        joined = {clip.clip_id.removeprefix(f"{self.name}/"): clip for clip in self.clips}
+
+        def side(clips: Sequence[Clip]) -> tuple[Clip, ...]:
+            return tuple(joined[clip.clip_id] for clip in clips)
+
         folds = make_folds(self.card, self.listing.clips)
-        return [
-            Fold(fold.index, tuple(map(self.joined, fold.train)), tuple(map(self.joined, fold.test))) for fold in folds
-        ]
+        return [Fold(fold.index, side(fold.train), side(fold.test)) for fold in folds]
 
 
 @dataclass(frozen=True)
@@ -311,24 +315,31 @@ def describe_members(card: DatasetCard, clips: Sequence[Clip]) -> str:
     """How much of a union is of which dataset, and the classes that only one has; empty for a single dataset."""
     if not isinstance(card, UnionCard):
         return ""
-    parts = []
-    for member in card.members:
-        own = [clip for clip in clips if clip.dataset == member.name]
-        parts.append(f"{member.name} {counted(len(own), 'clip')} of {describe_subjects(own)}")
-    labels = {member.name: {clip.label for clip in clips if clip.dataset == member.name} for member in card.members}
+    own = {member.name: [clip for clip in clips if clip.dataset == member.name] for member in card.members}
+    parts = [f"{name} {counted(len(found), 'clip')} of {describe_subjects(found)}" for name, found in own.items()]
+    labels = {name: {clip.label for clip in found} for name, found in own.items()}
+    there = Counter(clip.label for member in card.members for clip in member.clips)
+    left_out = []
     for label in card.classes:
         having = [name for name, found in labels.items() if label in found]
         if len(having) == 1:
             parts.append(f"{label} is only in {having[0]}")
-    left_out = [
-        f"{label} ({counted(number, 'clip')})"
-        for label in card.classes
-        if (number := sum(clip.label == label for member in card.members for clip in member.clips))
-        and not any(label in found for found in labels.values())
-    ]
+        elif not having:
+            left_out.append(f"{label} ({counted(there[label], 'clip')})")
     if left_out:
         parts.append(f"left out, as no other dataset has it: {', '.join(left_out)}")
     return ", ".join(parts)
+
+
+def check_dataset_weights(card: DatasetCard, text: str) -> None:
+    """Raise DatasetError if weights of datasets are not for exactly those of a union."""
+    if not text:
+        return
+    if not isinstance(card, UnionCard):
+        raise DatasetError("--dataset_weights is for several datasets; give --dataset a,b")
+    given, known = assignments(text, "dataset_weights"), [member.name for member in card.members]
+    if set(given) != set(known):
+        raise DatasetError(f"--dataset_weights is for {', '.join(given)}; give one for each of {', '.join(known)}")
 
 
 def refuse_common_contents(folds: Sequence[Fold], content: Mapping[str, str]) -> None:

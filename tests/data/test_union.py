@@ -10,6 +10,7 @@ from stgt.data.union import (
     LEAVE_ONE_OUT,
     MERGED,
     assignments,
+    check_dataset_weights,
     describe_members,
     find_dataset,
     find_union,
@@ -165,6 +166,17 @@ def test_what_cannot_be_a_union_is_one_sentence(dataset, tmp_path, union):
         find_dataset(f"{one},{two}", roots={"one": roots["one"], "two": roots["two"]}, classes="most")
     with pytest.raises(DatasetError, match="give --dataset a,b"):
         find_dataset(one, roots["one"], classes="all")
+
+
+def test_weights_are_for_every_dataset_of_a_union(union):
+    card, _ = union()
+    check_dataset_weights(card, "")
+    check_dataset_weights(card, "two=1, one=2")
+    for text in ("one=1", "one=1,two=2,three=3"):
+        with pytest.raises(DatasetError, match="give one for each of one, two"):
+            check_dataset_weights(card, text)
+    with pytest.raises(DatasetError, match="is for several datasets"):
+        check_dataset_weights(card.members[0].card, "one=1")
 
 
 def test_one_dataset_stays_as_it_is(dataset, tmp_path):
