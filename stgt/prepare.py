@@ -17,6 +17,9 @@ def main(arguments: list[str]) -> int:
         "--cache", type=str, default=None, help="Where results go; none: $STGT_CACHE or the user cache."
     )
     parser.add_argument("--workers", type=int, default=None, help="Processes; none: one per core.")
+    parser.add_argument(
+        "--backend", type=str, default="local", help="Who works: local, ray or dask; the latter two on many machines."
+    )
     parser.add_argument("--subject_pattern", type=str, default=None, help="For folder: pattern that finds the subject.")
     parser.add_argument("--subject_csv", type=str, default=None, help="For folder: CSV with the columns clip, subject.")
     options = parser.parse_args(arguments)
@@ -24,7 +27,7 @@ def main(arguments: list[str]) -> int:
     listing = card.find_clips(options.root, options.subject_pattern, options.subject_csv)
     for note in listing.notes:
         print(f"note: {note}", file=sys.stderr)
-    prepared = prepare_clips(listing.clips, options.cache, options.workers)
+    prepared = prepare_clips(listing.clips, options.cache, options.workers, backend=options.backend)
     print(summary(card, prepared, str(cache_folder(options.cache))))
     return 0
 

@@ -18,6 +18,9 @@ BACKENDS = ("local", "ray", "dask")
 #: Where a backend cannot hand over results one by one, so many jobs per worker are given out together.
 JOBS_PER_ROUND = 16
 
+#: How long a cluster may take to answer.
+CONNECTING_S = 30
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -45,11 +48,9 @@ def open_pool(backend: str, workers: int | None) -> Iterator[Pool]:
 
     Raises:
         MissingExtraError: the backend's packages are not installed.
-        StgtError: there is no such backend, or the cluster does not answer.
+        StgtError: the cluster does not answer.
     """
     openers = {"local": local_pool, "ray": ray_pool, "dask": dask_pool}
-    if backend not in openers:
-        raise StgtError(f"there is no backend {backend!r}; they are {', '.join(BACKENDS)}")
     with openers[backend](workers) as pool:
         yield pool
 
@@ -85,14 +86,19 @@ def local_pool(workers: int | None) -> Iterator[Pool]:
 def dask_pool(workers: int | None) -> Iterator[Pool]:
     """The workers of a Dask cluster."""
     try:
+        import dask
         from distributed import Client, KilledWorker, LocalCluster
     except ImportError:
         raise MissingExtraError("the backend dask", "dask") from None
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import Parallel, delayed
+
+    from stgt.data.preparation.answering import AnsweringDask
 
     with contextlib.ExitStack() as stack:
         address = os.environ.get("DASK_SCHEDULER_ADDRESS")
         if not address:
+            # A clip that kills its worker is tried again by itself, and not by the scheduler.
+            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
             address = stack.enter_context(
                 LocalCluster(
                     n_workers=workers or cores(),
@@ -103,14 +109,14 @@ def dask_pool(workers: int | None) -> Iterator[Pool]:
                 )
             )
         try:
-            client = stack.enter_context(Client(address, timeout="30s"))
+            client = stack.enter_context(Client(address, timeout=CONNECTING_S))
         except OSError as error:
             raise StgtError(f"no Dask scheduler answers at {address} ({error}); see $DASK_SCHEDULER_ADDRESS") from None
 
         def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
-            with parallel_config(backend="dask", client=client):
-                pool = Parallel(n_jobs=-1, batch_size=1, return_as="generator_unordered")
-                return pool(delayed(extract_clip)(job) for job in jobs)
+            backend = AnsweringDask(client=client)
+            pool = Parallel(n_jobs=-1, backend=backend, batch_size=1, return_as="generator_unordered")
+            return pool(delayed(extract_clip)(job) for job in jobs)
 
         yield Pool(run, (KilledWorker,), max(1, sum(client.ncores().values())))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import image_files
-from stgt.data.preparation.backends import Pool, open_pool
+from stgt.data.preparation.backends import BACKENDS, Pool, open_pool
 from stgt.data.preparation.content import content_keys
 from stgt.data.preparation.extraction import Job, Outcome, extract_clip, finish_worker
 from stgt.data.preparation.prepared import Prepared
@@ -73,6 +73,8 @@ def prepare_clips(
     """
     if workers is not None and workers < 1:
         raise StgtError(f"workers is {workers}; at least one process is needed")
+    if backend not in BACKENDS:
+        raise StgtError(f"there is no backend {backend!r}; the backends are {', '.join(BACKENDS)}")
     store = Store(store_folder(cache))
     keys = find_keys(clips, store, progress)
     jobs = pending_jobs(clips, keys, store, durable=backend != "local")
