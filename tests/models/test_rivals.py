@@ -13,7 +13,7 @@ from stgt.models.stgcnpp import MultiBranchTemporalConvolution, STGCNPlusPlusBlo
 RIVALS = ("landmark-lstm", "stgcn++", "landmark-transformer")
 
 
-@pytest.mark.parametrize(("name", "steps"), [("landmark-lstm", 30), ("stgcn++", 20), ("landmark-transformer", 80)])
+@pytest.mark.parametrize(("name", "steps"), [("landmark-lstm", 30), ("stgcn++", 15), ("landmark-transformer", 60)])
 def test_learns_a_tiny_batch_by_heart(name, steps, config_factory, inputs_factory, window):
     torch.manual_seed(0)
     model = create_model(config_factory(name, dropout=0.0), 4, window).train()
@@ -37,7 +37,7 @@ def test_the_order_of_frames_counts(name, config_factory, inputs, window):
 
 
 @pytest.mark.filterwarnings("ignore:.*_flat_weights")  # torch's LSTM lists its weights twice
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", ["landmark-lstm", "landmark-transformer"])
 def test_exports_as_one_graph(name, config_factory, inputs, window):
     model = create_model(config_factory(name), 5, window).eval()
     arguments = inputs["geometry"], inputs["mask"]

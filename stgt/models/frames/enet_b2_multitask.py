@@ -12,7 +12,7 @@ ACTION_UNITS = (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26)
 
 @register_frame_model("enet-b2-multitask")
 class MultiTaskEfficientNetB2(FrameModel):
-    """The multi-task EfficientNet-B2 of Savchenko (arXiv 2103.17107; IEEE Transactions on Affective Computing 13(4)).
+    """Savchenko's EfficientNet-B2 (arXiv 2103.17107; with others, IEEE Trans. Affective Computing 13(4), 2022).
 
     EfficientNet-B2 (Tan & Le, ICML 2019, arXiv 1905.11946), pre-trained on identities of faces (VGGFace2), then on
     AffectNet with class weighted cross entropy; linear heads on the pooled feature (1408) for the expression and for
@@ -27,7 +27,7 @@ class MultiTaskEfficientNetB2(FrameModel):
     author has as a network on the features. Weights by ``"timm"`` are ImageNet's (noisy student), not faces.
     """
 
-    paper = "Savchenko: Facial expression and attributes recognition based on multi-task learning of lightweight neural networks, SISY 2021"  # noqa: E501
+    paper = "Savchenko, Savchenko, Makarov: Classifying emotions and engagement in online learning based on a single facial expression recognition neural network, IEEE TAC 2022"  # noqa: E501
     published_parameters = 7_700_994 + 8 * 1409
     published_classes = 8
     published_image_size = 260
