@@ -1,4 +1,8 @@
-"""Prepared clips: their tracks and crops, read from the store when they are asked for."""
+"""Prepared clips: their tracks and crops, read from the store when they are asked for.
+
+Nothing is kept in memory, however many clips there are: the system keeps what was read as long as there is room, and
+what a model makes of a track (``WindowDataset``) is smaller than the track.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -12,26 +16,6 @@ from stgt.errors import DatasetError
 if TYPE_CHECKING:
     from stgt.faces.crops import CropSequence
     from stgt.faces.tracks import LandmarkTrack
-
-#: Tracks are kept in the memory of a process up to this many bytes, and read from the store each time beyond. A random
-#: order visits every clip once an epoch, so it is those that came first that stay. Crops are not kept: decoding them
-#: takes many times as long as reading them.
-TRACK_MEMORY_BYTES = 192 * 2**20
-
-
-class TrackMemory(dict[str, "LandmarkTrack"]):
-    """Tracks that are kept until they take up a number of bytes; what comes later is not kept."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__()
-        self.left_bytes = limit_bytes
-
-    def keep(self, key: str, track: "LandmarkTrack") -> None:
-        """Keep ``track`` if there is room."""
-        size_bytes = track.points.nbytes + track.blendshapes.nbytes + track.transforms.nbytes
-        if size_bytes <= self.left_bytes:
-            self[key] = track
-            self.left_bytes -= size_bytes
 
 
 class Prepared(Mapping[str, Entry]):
@@ -59,7 +43,8 @@ class Prepared(Mapping[str, Entry]):
         self.entries = {clip_id: store[key] for clip_id, key in keys.items() if key in store}
         self.failures = dict(failures or {})
         self.warnings = dict(warnings or {})
-        self._tracks = TrackMemory(TRACK_MEMORY_BYTES)
+        self._last: tuple[str, LandmarkTrack] | None = None
+        """The track that was read last: whoever asks for one often asks for it again."""
 
     def __getitem__(self, clip_id: str) -> Entry:
         return self.entries[clip_id]
@@ -72,7 +57,7 @@ class Prepared(Mapping[str, Entry]):
 
     def __getstate__(self) -> dict:
         # Another process reads the tracks that it needs itself.
-        return {**self.__dict__, "_tracks": TrackMemory(TRACK_MEMORY_BYTES)}
+        return {**self.__dict__, "_last": None}
 
     def load(self, clip: Clip) -> "tuple[LandmarkTrack, CropSequence]":
         """The track and the crops of a clip."""
@@ -80,11 +65,9 @@ class Prepared(Mapping[str, Entry]):
 
     def track(self, clip: Clip) -> "LandmarkTrack":
         """The track of a clip; its times are those of the clip's source."""
-        track = self._tracks.get(clip.clip_id)
-        if track is None:
-            track = self._read(clip, self.store.track)
-            self._tracks.keep(clip.clip_id, track)
-        return track
+        if self._last is None or self._last[0] != clip.clip_id:
+            self._last = clip.clip_id, self._read(clip, self.store.track)
+        return self._last[1]
 
     def crops(self, clip: Clip) -> "CropSequence":
         """The crops of a clip, still encoded.
