@@ -109,6 +109,14 @@ def test_what_is_missing_and_what_is_too_much(check, study, tmp_path):
     assert "9 clips are there, where a complete copy has 8" in check()[1]
 
 
+def test_folds_of_other_sizes_than_published(check, study):
+    (study / "P01/sad_1.mp4").rename(study / "P02/sad_2.mp4")
+    code, out, _ = check("--sample", "0")
+    assert code == 1
+    assert "protocol 2-fold: the folds test 3 5 clips, where 4 4 are published: the names or lists of this copy" in out
+    assert "1 thing wrong" in out
+
+
 def test_files_that_cannot_be_clips(check, study):
     (study / "P01/happy_1.mp4").write_bytes(b"")
     (study / "P01/sad_1.mp4").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
