@@ -29,6 +29,7 @@ from stgt.files import read_json, write_json
 from stgt.graphs.layout import load_layout
 from stgt.learning.augmentation import Augmentation
 from stgt.learning.choice import EpochChoice
+from stgt.learning.distributed import share_statistics
 from stgt.learning.imbalance import ClassificationLoss, class_frequencies, drawing_weights
 from stgt.learning.module import ExpressionModule
 from stgt.learning.progress import Progress
@@ -151,6 +152,8 @@ class FoldFit:
         with quiet_lightning():
             trainer = make_trainer(config, choice, self.logger, self.state)
             resume_from = self.state if self.state.exists() else None
+            if trainer.world_size > 1:
+                share_statistics(self.module.model)
             try:
                 trainer.fit(self.module, self.training_loader(trainer.world_size), loaders, ckpt_path=resume_from)
             except SystemExit as error:
@@ -259,6 +262,10 @@ class FoldFit:
 
 def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int, processes: int = 1) -> DataLoader:
     """One random, augmented window per clip and epoch; a step's windows are shared out among the processes."""
+    batch_size = min(task.config.optimisation.batch_size, len(clips))
+    if processes > 1:
+        # Where one had no rows of which to take statistics, the others would wait for it.
+        batch_size = max(2, batch_size // processes)
     augmentation = Augmentation(task.config.augmentation, load_layout(task.model.layout))
     dataset = WindowDataset(
         clips, task.prepared, task.labels, task.model, task.config.window, augmentation=augmentation, seed=seed
@@ -267,7 +274,7 @@ def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int, processes:
     _, weights = clip_weights(task, [clips[number] for number, _ in dataset.items])
     return DataLoader(
         dataset,
-        batch_size=max(1, min(task.config.optimisation.batch_size, len(dataset)) // processes),
+        batch_size=min(batch_size, len(dataset)),
         sampler=EpochSampler(len(dataset), seed, weights),
         collate_fn=collate,
         num_workers=task.config.loader_workers,

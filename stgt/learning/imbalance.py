@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from stgt.config import OptimisationConfig
 from stgt.data.union import assignments
 from stgt.errors import StgtError
+from stgt.learning.distributed import processes, summed
 
 #: A clip's chance to be drawn is its class's number of clips to this power.
 DRAWING = {"natural": 0.0, "square_root": -0.5, "balanced": -1.0}
@@ -111,7 +112,12 @@ class ClassificationLoss(nn.Module):
             # The mean over clips, not over weights: a batch of common classes only is to count little.
             each = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing, reduction="none")
             return (self.table[targets] * each).mean()
-        return F.cross_entropy(logits, targets, weight=self.table, label_smoothing=self.label_smoothing)
+        mean = F.cross_entropy(logits, targets, weight=self.table, label_smoothing=self.label_smoothing)
+        if self.table is None or processes() == 1:
+            return mean
+        # The mean is over the weights in a process; what counts are those of the whole step.
+        weight = self.table[targets].sum()
+        return mean * weight * processes() / summed(weight)
 
 
 def balanced_weights(frequencies: NDArray[np.floating]) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from stgt.config import OptimisationConfig
 from stgt.evaluation.pooling import pool_clips
 from stgt.graphs.batch import WindowBatch
+from stgt.learning.distributed import processes, summed
 
 
 class ExpressionModule(lightning.LightningModule):
@@ -69,7 +70,7 @@ class ExpressionModule(lightning.LightningModule):
         """Empty the window collections, and close the epoch's training loss."""
         self._windows = [[] for _ in self.clip_counts]
         if self._losses:
-            self.train_loss = float(torch.stack(self._losses).mean())
+            self.train_loss = float(summed(torch.stack(self._losses).mean()) / processes())
 
     def validation_step(self, batch: WindowBatch, batch_index: int, dataloader_idx: int = 0) -> None:
         """Probabilities of a batch of evaluation windows."""
