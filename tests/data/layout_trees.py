@@ -286,6 +286,11 @@ def crema(built: Built, layout: str) -> None:
     if layout == "flash":
         built.text("AudioWAV/1001_IEO_ANG_HI.wav")
         built.text("VideoFlash/notes.flv")
+        rows = ['"","FileName","VoiceVote","VoiceLevel","FaceVote","FaceLevel","MultiModalVote","MultiModalLevel"']
+        for number, clip in enumerate(built.clips, start=1):
+            seen = {"1001_IEO_SAD_HI": "A:F", "1019_IEO_ANG_HI": "D"}.get(clip, clip[9])
+            rows.append(f'"{number}","{clip}","N","69.1","{seen}","92.22","N","64.78"')
+        built.text("processedResults/summaryTable.csv", "\n".join(rows) + "\n")
 
 
 Builder = Callable[[Built, str], None]

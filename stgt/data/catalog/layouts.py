@@ -97,6 +97,8 @@ class Layout:
     line: str | None = None
     """Regular expression over the lines of lists without a header; its groups are the columns. None: the lists are
     CSV files with a header."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """A column of the lists by the name that STGT knows (``label``, ``subject``, ``clip``, …) -> its name in them."""
     folds: int = 0
     """How many official folds the lists are of; 0: one split."""
     clip_id: str | None = None

@@ -63,7 +63,8 @@ def read_lists(layout: Layout, files: list[ListFile], notes: Notes) -> dict[str,
     contradictory: set[str] = set()
     for file in files:
         seen: set[str] = set()
-        for line, columns in rows(file.path, layout.line, notes):
+        for line, row in rows(file.path, layout.line, notes):
+            columns = row | {meaning: column_of(row, name, file.path) for meaning, name in layout.columns.items()}
             where = f"{file.name}, line {line}"
             clip_id = entry_name(layout, columns, file.path)
             entry = entries.setdefault(clip_id, Entry(clip_id, columns, where, splits=[""] * layout.folds))
@@ -116,6 +117,13 @@ def rows(path: Path, line: str | None, notes: Notes) -> Iterator[tuple[int, dict
             yield number, {key: value or "" for key, value in found.groupdict().items()}
         elif content.strip():
             notes.add(f"not a row of {path.name}", f"line {number}: {content.strip()[:40]}", "line")
+
+
+def column_of(row: Mapping[str, str], name: str, path: Path) -> str:
+    """A row's entry in the column ``name``."""
+    if name not in row:
+        raise DatasetError(f"{path} has no column {name!r}; it has {', '.join(row)}")
+    return row[name]
 
 
 def entry_name(layout: Layout, columns: Mapping[str, str], path: Path) -> str:

@@ -226,6 +226,22 @@ def test_oulu_casia_reads_one_choice_of_light(tmp_path):
         load_card("oulu-casia@vl-weak").find_clips(root)
 
 
+def test_crema_d_as_people_saw_it(tmp_path):
+    root = build("crema-d", "flash", tmp_path / "CREMA-D").root
+    card = load_card("crema-d@seen")
+    listing = card.find_clips(root)
+    labels = {clip.clip_id: clip.label for clip in listing.clips}
+    assert labels["1019_IEO_ANG_HI"] == "disgust"
+    assert labels["1019_IEO_NEU_XX"] == "neutral"
+    assert "seen as several things by equally many: 1 clip left out (VideoFlash/1001_IEO_SAD_HI.flv)" in "\n".join(
+        listing.notes
+    )
+    table = root / "processedResults/summaryTable.csv"
+    table.write_text(table.read_text().replace("FaceVote", "Vote"))
+    with pytest.raises(DatasetError, match=r"summaryTable\.csv has no column 'FaceVote'; it has .*FileName"):
+        card.find_clips(root)
+
+
 def test_mmi_without_emotions_and_from_the_side(tmp_path):
     root = build("mmi", "sessions", tmp_path / "MMI").root
     notes = notes_of("mmi", root)
