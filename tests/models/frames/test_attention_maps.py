@@ -13,6 +13,7 @@ from stgt.models.frames.fer_vt import GRID, GridAttention
 def test_grid_weights_are_attention_received(size):
     torch.manual_seed(0)
     attention = GridAttention().eval()
+    attention.query.weight.mul_(10)  # fresh ones hardly tell the cells apart
     images = torch.randn(2, 3, size, size)
     images[:, :, : size // 4, : size // 4] *= 4
     refined, weights = attention(images)
@@ -20,7 +21,7 @@ def test_grid_weights_are_attention_received(size):
     assert weights.shape == (2, GRID, GRID)
     assert (weights >= 0).all()
     torch.testing.assert_close(weights.mean(dim=(1, 2)), torch.ones(2))
-    assert weights.std() > 0
+    assert weights.std() > 0.01
 
 
 @torch.no_grad()

@@ -23,6 +23,9 @@ def test_spatial_attention_weighs_places_and_not_channels():
     assert (weights >= 0).all()
     assert weights.std() > 0
     torch.testing.assert_close(attention(x), x * weights)
+    narrow = attention.reduce(x)
+    branches = attention.square(narrow) + attention.horizontal(narrow) + attention.vertical(narrow)
+    torch.testing.assert_close(weights, branches.clamp(min=0).sum(dim=1, keepdim=True))
 
 
 @torch.no_grad()
