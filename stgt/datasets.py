@@ -3,6 +3,7 @@
 ``stgt datasets check NAME`` verifies a copy, ``stgt datasets page`` prints docs/datasets.md.
 """
 
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -79,9 +80,11 @@ def check(arguments: list[str]) -> int:
         bars.append(tqdm(total=count, desc="decoding", unit="clip", dynamic_ncols=True))
         return bars[0].update
 
+    card = load_card(options.name)
+    print(f"reading {card.locate(options.root) or card.title} ...", file=sys.stderr)
     try:
         checked = check_copy(
-            load_card(options.name),
+            card,
             options.root,
             options.subject_pattern,
             options.subject_csv,

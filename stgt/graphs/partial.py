@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Tip, ridge and wings of the nose: nearly rigid, and what stands out most when a head turns.
 NOSE = (5, 4, 98, 97, 2, 326, 327)
 
+#: Landmarks without depth that a turn of the head can be fitted to.
+FEWEST_FITTED = 6
+
 #: Cosine of the turn beyond which the far half of a face without depth is a guess: 70 degrees.
 LEAST_FACING = 0.34
 
@@ -38,9 +41,7 @@ def align_partial(track: "LandmarkTrack", layout: NodeLayout) -> tuple[NDArray[n
     """
     known = np.arange(MESH_POINTS) if track.known is None else track.known
     check_nodes(track.source, known, layout)
-    stable = load_reference_face().stable
-    fitted = stable if track.has_depth else np.union1d(stable, NOSE)
-    fitted = fitted[np.isin(fitted, known)]
+    fitted = fitted_landmarks(known, track.has_depth)
     seen = track.points[track.valid].astype(np.float64)
     aligned = np.zeros((len(track), len(layout), 3), np.float32)
     valid = track.valid.copy()
@@ -51,6 +52,21 @@ def align_partial(track: "LandmarkTrack", layout: NodeLayout) -> tuple[NDArray[n
         valid[track.valid] = facing
         aligned[valid] = faces[facing]
     return aligned, valid
+
+
+def fitted_landmarks(known: NDArray[np.int64], has_depth: bool) -> NDArray[np.int64]:
+    """The known landmarks that the alignment rests on."""
+    stable = load_reference_face().stable
+    fitted = stable if has_depth else np.union1d(stable, NOSE)
+    return fitted[np.isin(fitted, known)]
+
+
+def facing_frames(points: NDArray[np.floating], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N,) which of (N, 478, 2 or 3) faces, whose depth is unknown, are turned little enough to be aligned."""
+    fitted = fitted_landmarks(known, has_depth=False)
+    if len(fitted) < FEWEST_FITTED:
+        return np.ones(len(points), bool)  # nothing can be aligned, which whoever tries will be told
+    return frontal(points[..., :2].astype(np.float64), fitted, fitted[:0])[1]
 
 
 def check_nodes(source: str, known: NDArray[np.int64], layout: NodeLayout) -> None:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from stgt.errors import SourceError
 from stgt.faces.tracks import BLENDSHAPES, LANDMARKS, LandmarkTrack
+from stgt.graphs.layout import load_layout
+from stgt.graphs.partial import facing_frames
 
 #: Points of the 300-W annotation.
 POINTS_68 = 68
@@ -14,8 +16,6 @@ POINTS_68 = 68
 
 def landmarks_68() -> NDArray[np.int64]:
     """(68,) the landmark of MediaPipe's mesh that is nearest to each point of the 300-W annotation, in its order."""
-    from stgt.graphs.layout import load_layout
-
     return load_layout("landmarks68").landmarks
 
 
@@ -48,6 +48,8 @@ def assembled(
 ) -> LandmarkTrack:
     """A track from (T, V, 3) pixels of the V ``landmarks``; what is not given is unknown, as is a z of NaN.
 
+    A face without depth that is turned away too far to be aligned counts as none.
+
     Raises:
         SourceError: the points are shares of the picture, not pixels, or the times run backwards.
     """
@@ -64,6 +66,9 @@ def assembled(
         blendshapes = np.full((count, BLENDSHAPES), np.nan, np.float32)
     if transforms is None:
         transforms = np.full((count, 4, 4), np.nan, np.float32)
+    if seen.size and np.isnan(seen[..., 2]).all():
+        valid = valid.copy()
+        valid[valid] = facing_frames(everything[valid], np.sort(landmarks))
     for array in (everything, blendshapes, transforms):
         array[~valid] = 0
     if image_size is None:  # not told: a picture that holds all points

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stgt.data.interchange import read_tracks, write_tracks
-from stgt.errors import SourceError
+from stgt.errors import SourceError, StgtError
 from stgt.graphs.aligned import align_track
 from stgt.graphs.layout import load_layout
 
@@ -124,6 +124,16 @@ def test_bad_arrays_are_one_sentence(track, tmp_path, change, sentence):
     with pytest.raises(SourceError, match=sentence) as raised:
         read_tracks(tmp_path / "b.npz")
     assert "\n" not in str(raised.value)
+
+
+def test_a_few_points_can_be_read_though_no_layout_fits(track, tmp_path):
+    few = [33, 263, 1, 61, 291]
+    np.savez(tmp_path / "f.npz", keypoint=keypoints(track, few, 2), timestamps=track.times, landmarks=few)
+    read = read_tracks(tmp_path / "f.npz")
+    assert read.known.tolist() == sorted(few)
+    assert np.array_equal(read.valid, track.valid)
+    with pytest.raises(StgtError, match="no layout fits"):
+        align_track(read, LAYOUT)
 
 
 def test_scores_and_shares_are_not_taken_for_depth_and_pixels(track, tmp_path):
