@@ -23,6 +23,7 @@ from stgt.files import write_json
 
 if TYPE_CHECKING:
     from stgt.evaluation.matching import LabelMatching
+    from stgt.learning.publish import Outcome
     from stgt.models.checkpoint import LoadedModel
 
 
@@ -202,6 +203,20 @@ def score_clips(
     write_results(folder, outcome)
     write_json(folder / "metrics.json", {**metrics_document(outcome), "labels": matching.to_dict()})
     print_scores(folder, outcome)
+    print_datasets(outcome)
+
+
+def print_datasets(outcome: "Outcome") -> None:
+    """Where the clips are of several datasets: what came out for each, on the terminal."""
+    from stgt.evaluation.metrics import summarise
+    from stgt.learning.publish import score_line
+
+    for result in outcome.results:
+        names = sorted(set(result.honest.datasets))
+        if names:
+            print(f"\n{result.name}, honest, dataset by dataset")
+        for name in names:
+            print(f"  {score_line(name, summarise(result.honest.dataset(name)))}")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from stgt.data.union import (
 )
 from stgt.data.validation import describe_validation
 from stgt.errors import StgtError
+from stgt.evaluate import print_datasets
 
 if TYPE_CHECKING:
     from stgt.data.preparation.prepare import Prepared
@@ -199,19 +200,6 @@ def by_dataset(result: "ModelResult", clips: Sequence[Clip]) -> "ModelResult":
         return table and replace(table, datasets=tuple(of[clip_id] for clip_id in table.clip_ids))
 
     return replace(result, honest=told(result.honest), best_on_test=told(result.best_on_test))
-
-
-def print_datasets(outcome: "Outcome") -> None:
-    """Where the clips are of several datasets: what came out for each, on the terminal."""
-    from stgt.evaluation.metrics import summarise
-    from stgt.learning.publish import score_line
-
-    for result in outcome.results:
-        names = sorted(set(result.honest.datasets))
-        if names:
-            print(f"\n{result.name}, honest, dataset by dataset")
-        for name in names:
-            print(f"  {score_line(name, summarise(result.honest.dataset(name)))}")
 
 
 def choose_folds(folds: list[Fold], wanted: int | None) -> list[Fold]:

@@ -67,7 +67,6 @@ class LabelMatching:
         for column, label in enumerate(self.columns):
             if label in index:
                 narrowed[:, column] = probabilities[:, index[label]]
-        narrowed[np.isnan(probabilities).any(axis=1)] = np.nan
         total = narrowed.sum(axis=1, keepdims=True)
         even = np.array([label in index for label in self.columns]) / len(set(index) & set(self.columns))
         return np.divide(narrowed, total, out=np.tile(even, (len(narrowed), 1)), where=total != 0)
