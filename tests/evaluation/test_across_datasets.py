@@ -169,6 +169,20 @@ def test_two_datasets_are_trained_on_as_one(sets, roots, places, tmp_path, capsy
     }
 
 
+def test_each_dataset_is_tested_by_a_model_of_the_other(sets, roots, places, tmp_path):
+    both = ["--dataset", f"{sets / 'left.toml'},{sets / 'right.toml'}", "--roots", roots, "--name", "out"]
+    left_out = ["--protocol", "leave_one_dataset_out", "--dataset_weights", "left=1,right=2"]
+    train([*both, *places, *SMALL, *left_out, "--output", str(tmp_path)])
+    rows = table(tmp_path / "out" / "predictions.csv")
+    assert [(row["fold"], row["dataset"]) for row in rows] == [("0", "left")] * 6 + [("1", "right")] * 6
+    assert {row["label"] for row in rows} == {"neutral", "happiness"}
+    for fold, trained in enumerate(("right", "left")):
+        meta = json.loads((tmp_path / "out" / "stgt" / f"fold_{fold}" / "model.json").read_text())
+        assert {subject.partition(":")[0] for subject in meta["extra"]["training_subjects"]} == {trained}
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert "left out, as no other dataset has it: wink (1 clip)" in metrics["protocol"]
+
+
 def test_a_matrix_of_two_sets_and_a_model(sets, roots, places, tmp_path, capsys, monkeypatch):
     both = ["--dataset", f"{sets / 'left.toml'},{sets / 'right.toml'}", "--roots", roots, "--output", str(tmp_path)]
     command = [*both, *places, "--checkpoints", "shipped=pretrained", *SMALL]
