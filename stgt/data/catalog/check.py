@@ -7,25 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stgt.data.catalog.cards import DatasetCard
+from stgt.data.catalog.completeness import SHOWN, Finding, counts
 from stgt.data.catalog.layouts import Clip, Layout
 from stgt.data.catalog.notes import Notes, shown
 from stgt.data.catalog.reading import LayoutReader
 from stgt.data.catalog.samples import Looked, faulty_files, look_at, same_content, spread, with_face
+from stgt.data.catalog.subjects import SubjectRule
 from stgt.data.catalog.tree import Tree
 from stgt.data.disk import counted, filled, natural_key
 from stgt.data.protocols import make_folds
 from stgt.errors import DatasetError
 
-#: Names that a sentence shows; the report file has all.
-SHOWN = 3
 #: A size of pictures that fewer of the decoded clips have than this is told.
 RARE_SIZE = 0.05
-#: Subjects who must have equally many clips for that to be the rule.
-USUAL = 0.6
-
-#: Share of the subjects who have a clip of a name that all should have.
-COMMON = 0.5
-
 #: Beginnings of the catalog's notes that say nothing is wrong.
 HARMLESS = ("another file of the same take", "not named as in this dataset", "named twice in")
 #: Beginnings of its other notes -> what to do.
@@ -42,17 +36,6 @@ ADVICE = {
     "cannot be opened": "give yourself permission to read them",
     "its name is not text": "unpack the archive again with UTF-8 names",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a copy, in one sentence that says what to do."""
-
-    sentence: str
-    names: tuple[str, ...] = ()
-    """All clips, files or subjects that it is about."""
-    fault: bool = True
-    """Whether it is wrong, or just worth knowing."""
 
 
 @dataclass(frozen=True)
@@ -123,46 +106,29 @@ def check_copy(
     rule = card.subject_rule(subject_pattern, subject_csv)
     try:
         found = scan(card, folder, rule)
+        if found is None:
+            card.find_clips(folder, subject_pattern, subject_csv)  # says why there is no clip
+            raise DatasetError(f"{folder} changes while it is read; check it again when that is over")
     except DatasetError as error:
         return Checked(card, folder, findings=(Finding(str(error)),))
     clips = found.clips
-    findings = [*left_out(found, card.values), *counts(card, found), *leaks(clips)]
+    findings = [*left_out(found, card.values), *counts(card, clips, named=bool(found.notes.missing)), *leaks(clips)]
     folds, unsplit = protocols(card, clips)
-    findings += unsplit
-    findings += [
-        Finding(
-            f"{counted(len(names), 'clip')} {'is' if len(names) == 1 else 'are'} {reason} "
-            f"({shown(names, SHOWN)}): {remedy(reason)}",
-            tuple(names),
-        )
-        for reason, names in faulty_files(clips).items()
-    ]
+    findings += [*unsplit, *no_clips(clips)]
     bad = {name for finding in findings for name in finding.names}
     sound = [clip for clip in clips if clip.clip_id not in bad and clip.clip_id not in card.known_broken]
     chosen = spread(sound, sample)
     looked = look_at(chosen, workers, progress(len(chosen)) if progress and chosen else None)
     looked = find_faces(looked, faces)
-    findings += decoded(looked)
-    if card.known_broken:
-        there = {clip.clip_id for clip in clips}
-        broken = [name for name in card.known_broken if name in there]
-        if broken:
-            findings.append(
-                Finding(
-                    f"{counted(len(broken), 'clip')} broken in the release itself ({shown(broken, SHOWN)}): "
-                    "preparation skips and counts them",
-                    tuple(broken),
-                    fault=False,
-                )
-            )
+    findings += [*decoded(looked), *broken_from_the_start(card, clips)]
     return Checked(card, folder, found.layout.name, clips, folds, tuple(looked), tuple(findings))
 
 
-def scan(card: DatasetCard, folder: Path, rule) -> Scan:  # noqa: ANN001 - the card's own SubjectRule
-    """The first layout of ``card`` that gives clips, read once.
+def scan(card: DatasetCard, folder: Path, rule: SubjectRule) -> Scan | None:
+    """The first layout of ``card`` that gives clips, read once; None if none does.
 
     Raises:
-        DatasetError: there is no clip, or the lists contradict themselves.
+        DatasetError: the lists contradict themselves.
     """
     tree, reading = Tree(), card.reading(rule)
     for layout in card.chosen_layouts():
@@ -179,8 +145,7 @@ def scan(card: DatasetCard, folder: Path, rule) -> Scan:  # noqa: ANN001 - the c
             reader.finish()
             ordered = sorted((clip for _, clip in clips.values()), key=lambda clip: natural_key(clip.clip_id))
             return Scan(layout, tuple(ordered), reader.notes, unlisted(reader, ordered))
-    card.find_clips(folder)  # says why there is none
-    raise DatasetError(f"{folder} holds no clip of {card.title}")
+    return None
 
 
 def unlisted(reader: LayoutReader, clips: Sequence[Clip]) -> tuple[str, ...]:
@@ -222,91 +187,6 @@ def left_out(found: Scan, values: Mapping[str, str]) -> list[Finding]:
         text = f"in no list, and so not used: {counted(len(found.unlisted), 'clip')} ({shown(found.unlisted, SHOWN)})"
         findings.append(Finding(text, found.unlisted, fault=False))
     return findings
-
-
-def counts(card: DatasetCard, found: Scan) -> list[Finding]:
-    """Where the copy differs from the published counts."""
-    published, clips = card.counts, found.clips
-    if published is None:
-        return []
-    findings = []
-    get = "copy the rest" if len(clips) < published.clips else "take out what does not belong to the dataset"
-    if len(clips) != published.clips:
-        fewer = len(clips) < published.clips
-        how, names = ("", ()) if found.notes.missing else suspects(clips, fewer)
-        hint = f" ({how}{shown(names, 2 * SHOWN)})" if names else ""
-        text = f"{len(clips):,} of {published.clips:,} clips are there"
-        text = text if fewer else f"{len(clips):,} clips are there, where a complete copy has {published.clips:,}"
-        findings.append(Finding(f"{text}{hint}: {get}", names))
-    subjects = len({clip.subject for clip in clips})
-    if published.subjects is not None and subjects != published.subjects:
-        gone = missing_numbers(clips)
-        hint = f" (not there: {shown(gone, 2 * SHOWN)})" if gone and subjects < published.subjects else ""
-        findings.append(Finding(f"{subjects} of {published.subjects} subjects are there{hint}: {get}", gone))
-    sides = Counter(clip.split for clip in clips if clip.split)
-    for what, expected, counter in (
-        ("class", published.classes, Counter(clip.label for clip in clips)),
-        ("split", published.splits, sides),
-    ):
-        differing = [
-            f"{name} {counter[name]:,} of {number:,}" for name, number in expected.items() if counter[name] != number
-        ]
-        if differing:
-            findings.append(
-                Finding(
-                    f"the counts of {counted(len(differing), what)} are not the published ones "
-                    f"({shown(differing, 8)}): figures on this copy cannot be compared with published ones",
-                    tuple(differing),
-                )
-            )
-    return findings
-
-
-def suspects(clips: Sequence[Clip], fewer: bool) -> tuple[str, tuple[str, ...]]:
-    """What makes the number of clips differ, where nearly all subjects have equally many: a word, and names.
-
-    Where they also have clips of the same names, but for the subject's, the names of those that some lack; else the
-    subjects who have another number of them.
-    """
-    per_subject = Counter(clip.subject for clip in clips)
-    usual, how_many = Counter(per_subject.values()).most_common(1)[0]
-    if usual < 2 or how_many < USUAL * len(per_subject):
-        return "", ()
-    odd = {subject: n for subject, n in per_subject.items() if (n < usual if fewer else n > usual)}
-    names = lacking(clips, list(odd)) if fewer else []
-    if len(names) == sum(usual - number for number in odd.values()):
-        return "not there: ", tuple(names)
-    return "", tuple(f"subject {subject} has {odd[subject]} of {usual}" for subject in sorted(odd, key=natural_key))
-
-
-def lacking(clips: Sequence[Clip], subjects: Sequence[str]) -> list[str]:
-    """Clip ids that ``subjects`` do not have, though nearly all others have them under their own names."""
-    held: dict[str, set[str]] = {}
-    for clip in clips:
-        before, found, after = clip.clip_id.rpartition(clip.subject)
-        if found:
-            held.setdefault(f"{before}{{}}{after}", set()).add(clip.subject)
-    everybody = len({clip.subject for clip in clips})
-    common = {template: who for template, who in held.items() if len(who) >= COMMON * everybody}
-    names = [
-        template.replace("{}", subject)
-        for template, who in common.items()
-        for subject in subjects
-        if subject not in who
-    ]
-    return sorted(names, key=natural_key)
-
-
-def missing_numbers(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Numbers that are left out between the subjects' names, where these are numbers that else run on."""
-    names = sorted({clip.subject for clip in clips}, key=natural_key)
-    parts = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
-    if not parts or not all(parts) or len({part[1] for part in parts if part}) > 1:
-        return ()
-    numbers = [int(part[2]) for part in parts if part]
-    gone = sorted(set(range(min(1, numbers[0]), numbers[-1])) - set(numbers) - {0})
-    width = len(parts[0][2]) if parts[0] else 0
-    return tuple(f"{parts[0][1]}{number:0{width}}" for number in gone) if parts[0] and len(gone) < len(names) else ()
 
 
 def leaks(clips: Sequence[Clip]) -> list[Finding]:
@@ -353,6 +233,25 @@ def protocols(card: DatasetCard, clips: Sequence[Clip]) -> tuple[dict[str, tuple
 def sizes(numbers: Sequence[int]) -> str:
     """Fold sizes as text; many are shortened."""
     return " ".join(map(str, numbers)) if len(numbers) <= 12 else f"{min(numbers)} to {max(numbers)}"
+
+
+def no_clips(clips: Sequence[Clip]) -> list[Finding]:
+    """Files that cannot hold a clip, by their size and beginning."""
+    findings = []
+    for reason, names in faulty_files(clips).items():
+        text = f"{counted(len(names), 'clip')} {'is' if len(names) == 1 else 'are'} {reason}"
+        findings.append(Finding(f"{text} ({shown(names, SHOWN)}): {remedy(reason)}", tuple(names)))
+    return findings
+
+
+def broken_from_the_start(card: DatasetCard, clips: Sequence[Clip]) -> list[Finding]:
+    """Clips that are broken in the release itself."""
+    there = {clip.clip_id for clip in clips}
+    names = tuple(name for name in card.known_broken if name in there)
+    if not names:
+        return []
+    text = f"{counted(len(names), 'clip')} broken in the release itself ({shown(names, SHOWN)})"
+    return [Finding(f"{text}: preparation skips and counts them", names, fault=False)]
 
 
 def remedy(reason: str) -> str:

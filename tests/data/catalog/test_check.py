@@ -256,6 +256,7 @@ def test_the_copy_is_wrong_but_the_question_is_not(check, study, tmp_path):
     code, out, _ = check(root=tmp_path / "nothing")
     assert code == 1
     assert "holds no clip in the expected layout" in out
+    assert datasets.main(["check", "folder", "--root", str(tmp_path / "nothing"), "--subject_pattern", "(.)_"]) == 1
     with pytest.raises(DatasetError, match="is not there"):
         check(root=tmp_path / "absent")
     with pytest.raises(DatasetError, match="--subject_pattern"):
