@@ -16,7 +16,8 @@ from stgt.data.catalog.cards import DatasetCard
 from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import counted
 from stgt.data.protocols import describe_subjects
-from stgt.data.union import UnionCard, assignments, describe_members, find_dataset
+from stgt.data.union import UnionCard, assignments, find_dataset
+from stgt.data.union_folds import describe_members
 from stgt.data.vocabulary import ANSWERS, UNMATCHED
 from stgt.errors import DatasetError
 from stgt.files import write_json

@@ -16,18 +16,8 @@ from stgt.config import TrainConfig, from_dict, to_dict
 from stgt.data.catalog.cards import ClipListing, DatasetCard, load_card
 from stgt.data.catalog.layouts import Clip
 from stgt.data.protocols import Fold
-from stgt.data.union import (
-    UnionCard,
-    assignments,
-    check_dataset_weights,
-    common_settings,
-    describe_members,
-    find_dataset,
-    folds_of,
-    names_in,
-    refuse_common_contents,
-    weights_of,
-)
+from stgt.data.union import UnionCard, assignments, common_settings, find_dataset, names_in
+from stgt.data.union_folds import check_dataset_weights, describe_members, folds_of, refuse_common_contents, weights_of
 from stgt.data.validation import describe_validation
 from stgt.errors import StgtError
 from stgt.evaluate import print_datasets

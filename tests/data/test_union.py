@@ -6,18 +6,8 @@ from pathlib import Path
 import pytest
 
 from stgt.data.protocols import check_disjoint
-from stgt.data.union import (
-    LEAVE_ONE_OUT,
-    MERGED,
-    assignments,
-    check_dataset_weights,
-    describe_members,
-    find_dataset,
-    find_union,
-    folds_of,
-    refuse_common_contents,
-    weights_of,
-)
+from stgt.data.union import LEAVE_ONE_OUT, MERGED, assignments, find_dataset, find_union
+from stgt.data.union_folds import check_dataset_weights, describe_members, folds_of, refuse_common_contents, weights_of
 from stgt.errors import DatasetError
 
 CARD = """
