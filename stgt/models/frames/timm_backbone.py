@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import timm
+import torch
 from torch import Tensor, nn
 
 from stgt.errors import StgtError
@@ -12,8 +13,8 @@ from stgt.models.frames.base import FrameModel, Maps
 class TimmBackbone(FrameModel):
     """A model of timm (Wightman, github.com/huggingface/pytorch-image-models) under its own name.
 
-    Models that read images of one side only are made for ``image_size`` where timm can do that, and else read images
-    resized to the side that they are for.
+    A model that cannot be made for images of ``image_size``, or cannot read them, reads images resized to the side that
+    timm has it for; ``image_size`` is then that.
 
     Args:
         model_name: as ``timm.list_models()`` lists it.
@@ -53,15 +54,29 @@ class TimmBackbone(FrameModel):
         return self.trunk.forward_head(maps, pre_logits=True), {}
 
     def _make_trunk(self) -> nn.Module:
+        native = timm.get_pretrained_cfg(self.model_name)
         settings = {"pretrained": False, "num_classes": 0}
-        fixed = timm.get_pretrained_cfg(self.model_name)
         try:
-            if not fixed.fixed_input_size:
-                return timm.create_model(self.model_name, **settings)
-            try:
-                return timm.create_model(self.model_name, **settings, img_size=self.image_size)
-            except (TypeError, AssertionError, ValueError, RuntimeError):  # none of its own for sides that do not fit
-                self.image_size = fixed.input_size[-1]
-                return timm.create_model(self.model_name, **settings)
+            sized = {**settings, "img_size": self.image_size} if native.fixed_input_size else settings
+            trunk = timm.create_model(self.model_name, **sized)
+            _try(trunk, self.image_size)
+        except Exception:  # whatever a model raises for a side that it cannot be made for, or cannot read
+            trunk = None
+        if trunk is not None:
+            return trunk
+        self.image_size = native.input_size[-1]
+        try:
+            trunk = timm.create_model(self.model_name, **settings)
+            _try(trunk, self.image_size)
         except Exception as error:
-            raise StgtError(f"timm's {self.model_name} cannot be made as a frame encoder: {error}") from error
+            raise StgtError(f"timm's {self.model_name} cannot be used as a frame encoder: {error}") from error
+        return trunk
+
+
+@torch.no_grad()
+def _try(trunk: nn.Module, image_size: int) -> None:
+    """Read one black image, as an encoder will."""
+    like = next(trunk.parameters())
+    trunk.eval()
+    trunk.forward_head(trunk.forward_features(like.new_zeros(1, 3, image_size, image_size)), pre_logits=True)
+    trunk.train()

@@ -57,7 +57,8 @@ def hub_state(timm_name: str) -> tuple[str, dict[str, Tensor]]:
             f"the weights of {timm_name} could not be downloaded from timm's hub; check the internet connection, give "
             "a safetensors file as weights, or train from scratch"
         ) from error
-    return f"{timm_name}.{tag}" if tag else timm_name, state
+    full = f"{timm_name.split('.')[0]}.{tag}" if tag else timm_name
+    return full, state
 
 
 @contextmanager

@@ -169,6 +169,23 @@ def test_published_parameters():
     assert published == {"dan": 19_720_000, "ran": 11_190_000, "vtff": 51_800_000}
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "side"), [("resnet18.a1_in1k", 64), ("test_vit", 96)])
+def test_any_model_of_timm(name, side):
+    """A name with the tag of its weights; a transformer, which has to be made for the side."""
+    model = create_frame_model(name, 3, image_size=side).eval()
+    assert model.image_size == side
+    assert model(faces(1, size=64)).shape == (1, 3)
+
+
+@torch.no_grad()
+def test_a_model_of_timm_that_cannot_be_made_for_a_side_reads_its_own():
+    with torch.device("meta"):
+        model = create_frame_model("efficientformer_l1", 3, image_size=112).eval()
+        assert model.image_size == 224
+        assert model(torch.zeros(1, 3, 112, 112, dtype=torch.uint8)).shape == (1, 3)
+
+
 @pytest.mark.parametrize("name", ["dann", "resnet81", "VTFF", "no such thing at all"])
 def test_an_unknown_name_shows_the_nearest(name):
     near = {"dann": "dan", "resnet81": "resnet18", "VTFF": "vtff"}.get(name, "acnn-lbp")
