@@ -31,6 +31,12 @@ SMALL = shlex.split(
     "--model.width 16 --layout landmarks68 --batch_size 2 --window.frames 8 --optimisation.learning_rate 0.005"
 )
 
+#: Everything about rare classes and sampling that is not the default.
+RECIPE = (
+    "--optimisation.sampling balanced --optimisation.loss logit_adjusted "
+    "--window.training uniform --window.testing uniform --window.views 2 --window.short loop"
+)
+
 
 @pytest.fixture(scope="session")
 def own_clips(tmp_path_factory, rendered_face_clip) -> Path:
@@ -116,16 +122,18 @@ def test_a_killed_training_ends_as_an_undisturbed_one(options, tmp_path):
     assert not state.exists()
 
 
+def test_an_interruption_is_one_and_the_next_one_is_heard(options, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stgt.learning.progress.ProgressBar.epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train([*options, "--epochs", "3", "--fold", "0"])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_folds_side_by_side_that_are_interrupted_end_as_one_after_the_other(options, tmp_path):
-    options = [
-        *options,
-        "--epochs",
-        "2",
-        "--optimisation.sampling",
-        "balanced",
-        "--optimisation.loss",
-        "logit_adjusted",
-    ]
+    options = [*options, "--epochs", "2", *shlex.split(RECIPE)]
     command = [sys.executable, "-m", "stgt.train", *options, "--output", str(tmp_path / "beside"), "--jobs", "2"]
     process = subprocess.Popen(
         command,
@@ -167,6 +175,10 @@ def test_folds_side_by_side_that_are_interrupted_end_as_one_after_the_other(opti
     page = (tmp_path / "beside" / "run" / "report.html").read_text()
     assert "logit-adjusted loss" in page
     assert "every class drawn as often as any other" in page
+    assert "2 views averaged" in page
+    meta = json.loads((run / "fold_0" / "model.json").read_text())
+    window = {key: meta["window"][key] for key in ("training", "testing", "views", "short")}
+    assert window == {"training": "uniform", "testing": "uniform", "views": 2, "short": "loop"}
 
 
 def alive_in_group(group: int) -> bool:

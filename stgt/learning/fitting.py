@@ -1,6 +1,7 @@
 """Fitting one fold: Lightning's loop around our module, resumable at every epoch."""
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -157,8 +158,9 @@ class FoldFit:
             try:
                 trainer.fit(self.module, self.training_loader(trainer.world_size), loaders, ckpt_path=resume_from)
             except SystemExit as error:
-                # Lightning makes an exit of Ctrl-C; what follows from an interruption is for the command to say.
+                # Lightning makes an exit of Ctrl-C and is deaf to the next one; what follows is for the command to say.
                 if isinstance(error.__context__, KeyboardInterrupt):
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
                     raise KeyboardInterrupt from error
                 raise
         if trainer.is_global_zero:
