@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from stgt.config import ModelConfig, WindowConfig
 from stgt.errors import StgtError
 from stgt.models import create_model
+from stgt.models.blocks import stride_mask
 from stgt.models.landmark_lstm import valid_first
 from stgt.models.stgcnpp import MultiBranchTemporalConvolution, STGCNPlusPlusBlock
 
@@ -78,6 +79,23 @@ def test_branches_see_as_far_as_their_dilation():
     changed[:, :, 8] += 1
     reached = (layer(x, mask) - layer(changed, mask)).abs().amax(dim=(0, 1, 3)) > 1e-6
     assert reached.nonzero()[:, 0].tolist() == list(range(4, 13))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_blocks_take_nothing_from_invalid_frames(stride):
+    """Also after training, when a frame of zeros does not stay one behind batch normalisation."""
+    torch.manual_seed(0)
+    block = STGCNPlusPlusBlock(12, 12, torch.rand(3, 4, 4), stride, 0.0, residual=True).eval()
+    for module in block.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.bias)
+            torch.nn.init.normal_(module.running_mean)
+    mask = torch.tensor([[True, True, True, False, False, True, False, True, True]])
+    x = torch.randn(1, 12, 9, 4)
+    changed = torch.where(mask[:, None, :, None], x, torch.randn_like(x))
+    steps = stride_mask(mask, stride)[0]
+    assert torch.allclose(block(x, mask)[:, :, steps], block(changed, mask)[:, :, steps], atol=1e-6)
+    assert torch.allclose(block(x[:, :, :3], mask[:, :3])[:, :, 0], block(x, mask)[:, :, 0], atol=1e-5)
 
 
 def test_size_is_that_of_the_paper():
