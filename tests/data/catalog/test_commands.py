@@ -38,6 +38,14 @@ def test_one_card_in_full(capsys):
         assert wanted in text
 
 
+def test_variants_and_what_nobody_could_check(capsys):
+    assert datasets.main(["dfew"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "11,697 clips, subjects unknown, 7 classes" in text
+    assert "dfew@original: the original videos" in text
+    assert "(unverified)" in text
+
+
 def test_misuse_of_the_commands():
     with pytest.raises(DatasetError, match="name it"):
         datasets.main(["--root", "somewhere"])
