@@ -3,6 +3,8 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 
 from stgt.errors import DatasetError
@@ -38,11 +40,13 @@ def read_csv(path: Path) -> Iterator[dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not reader.fieldnames:
+            reader = csv.reader(file)
+            columns = [name.strip() for name in next(reader, [])]
+            if not columns:
                 raise DatasetError(f"{path} is empty: it needs a header and a row per clip")
             for row in reader:
-                yield {(key or "").strip(): (value or "").strip() for key, value in row.items() if key}
+                if row:
+                    yield dict(zip_longest(columns, map(str.strip, row[: len(columns)]), fillvalue=""))
     except FileNotFoundError:
         raise DatasetError(f"{path} is not there") from None
     except OSError as error:
@@ -64,14 +68,22 @@ def filled(template: str, values: Mapping[str, str], partly: bool = False) -> st
 
     ``{name:5}`` fills a number up with zeros to five digits; anything else it leaves as it is.
     """
+    texts = []
+    for text, name, width in parts(template):
+        if name and not (partly and name not in values):
+            text = values[name]
+            if width and text.isdecimal():
+                text = str(int(text)).zfill(width)
+        texts.append(text)
+    return "".join(texts)
 
-    def replacement(found: re.Match[str]) -> str:
-        if partly and found[1] not in values:
-            return found[0]
-        value = values[found[1]]
-        return str(int(value)).zfill(int(found[2])) if found[2] and value.isdecimal() else value
 
-    return re.sub(r"\{([A-Za-z_]\w*)(?::(\d+))?\}", replacement, template)
+@lru_cache(maxsize=256)
+def parts(template: str) -> tuple[tuple[str, str, int], ...]:
+    """``template`` cut up, once for all the rows of a list: its text, or the name in braces and the width after it."""
+    found = re.split(r"(\{[A-Za-z_]\w*(?::\d+)?\})", template)
+    names = (text[1:-1].partition(":") if index % 2 else ("", "", "") for index, text in enumerate(found))
+    return tuple((text, name, int(width or 0)) for text, (name, _, width) in zip(found, names, strict=True) if text)
 
 
 def seconds(text: str | None) -> float | None:

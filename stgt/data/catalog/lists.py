@@ -64,7 +64,9 @@ def read_lists(layout: Layout, files: list[ListFile], notes: Notes) -> dict[str,
     for file in files:
         seen: set[str] = set()
         for line, row in rows(file.path, layout.line, notes):
-            columns = row | {meaning: column_of(row, name, file.path) for meaning, name in layout.columns.items()}
+            columns = row
+            if layout.columns:
+                columns = row | {meaning: column_of(row, name, file.path) for meaning, name in layout.columns.items()}
             where = f"{file.name}, line {line}"
             clip_id = entry_name(layout, columns, file.path)
             entry = entries.setdefault(clip_id, Entry(clip_id, columns, where, splits=[""] * layout.folds))

@@ -10,6 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,9 @@ from stgt.data.disk import IMAGE_SUFFIXES, TRACK_SUFFIXES, VIDEO_SUFFIXES
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 #: Folders that archives of other systems leave behind.
 FOREIGN_FOLDERS = {"__MACOSX", "@eaDir"}
+
+#: Folders that a thread opens at a time, and threads.
+MANY, THREADS = 64, 8
 
 #: What may be a clip in a layout of each kind: suffixes of files, and whether folders of images count.
 KINDS: dict[str, tuple[tuple[str, ...], bool]] = {
@@ -89,6 +93,19 @@ class Tree:
             self._listings[folder] = self._scan(folder)
         return self._listings[folder]
 
+    def open_ahead(self, folders: list[str]) -> None:
+        """Open many folders at once, because on network disks most of the time is waiting; few are left for later."""
+        missing = [folder for folder in folders if folder not in self._listings]
+        if self.limit is not None or len(missing) < MANY:
+            return
+        pieces = [missing[start : start + MANY] for start in range(0, len(missing), MANY)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for piece, listings in zip(pieces, pool.map(self._scan_all, pieces), strict=True):
+                self._listings.update(zip(piece, listings, strict=True))
+
+    def _scan_all(self, folders: list[str]) -> list[Listing]:
+        return [self._scan(folder) for folder in folders]
+
     def _scan(self, folder: str) -> Listing:
         folders, files, links, images = [], [], [], 0
         try:
@@ -140,10 +157,10 @@ class Tree:
                     if leads(path, within):
                         yield Medium(path, what)
         if of_images:
-            for child in listing.folders:
-                path = f"{folder}/{child}"
-                if fits(child) and leads(path, within) and self.listing(path).images:
-                    yield Medium(path, "images")
+            children = [f"{folder}/{child}" for child in listing.folders if fits(child)]
+            children = [path for path in children if leads(path, within)]
+            self.open_ahead(children)
+            yield from (Medium(path, "images") for path in children if self.listing(path).images)
 
     def files(self, root: str, pattern: str) -> Iterator[str]:
         """Every file that ``pattern`` finds below ``root``, images aside."""
@@ -166,6 +183,7 @@ class Tree:
         elif first == "**":
             yield from self._folders(folder, rest, within)
             listing = self.listing(folder)
+            self.open_ahead([f"{folder}/{child}" for child in listing.folders if child not in listing.links])
             for child in listing.folders:
                 path = f"{folder}/{child}"
                 if leads(path, within) and not (child in listing.links and is_loop(path)):
@@ -228,6 +246,8 @@ class Finder:
                         path = f"{folder}/{file}"
                         index.setdefault(plain(file), []).append(path)
                         index.setdefault(plain(file.rpartition(".")[0]), []).append(path)
+                if of_images:
+                    self.tree.open_ahead([f"{folder}/{child}" for child in listing.folders])
                 for child in listing.folders if of_images else ():
                     index.setdefault(plain(child), []).append(f"{folder}/{child}")
             self._indices[parent] = index

@@ -1,6 +1,8 @@
 """Folders are opened once each, and patterns over them find what they should."""
 
 import os
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -59,3 +61,27 @@ def test_names_with_and_without_suffix_and_zeros(place, tmp_path):
     assert [medium.kind for medium in finder.find("*/12")] == ["video", "images"]
     assert finder.find("y/00012.mp4") == [Medium(f"{root}/y/0012", "images")]
     assert finder.find("x/13") == []
+
+
+def test_many_folders_are_opened_at_once(tmp_path, monkeypatch):
+    """On a network disk every opening is a wait, so they wait together."""
+    for number in range(200):
+        (tmp_path / f"{number:05d}").mkdir()
+        (tmp_path / f"{number:05d}/1.jpg").touch()
+    lock, under_way, most, scandir = threading.Lock(), 0, 0, os.scandir
+
+    def slow(path):
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.002)
+        with lock:
+            under_way -= 1
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", slow)
+    tree = Tree()
+    assert len(list(tree.media(str(tmp_path), "*", "images"))) == 200
+    assert most > 1
+    assert tree.opened == 201
