@@ -222,7 +222,7 @@ INTRODUCTION = (
     "Rows are what a model was trained on, columns what it was tested on. On the diagonal (bold) stand the folds of "
     "the dataset's own protocol: every clip is read by a model that has not seen its subject. Elsewhere every model of "
     "the row reads the whole dataset, and the figure is the mean of their scores. Brackets are 95 % intervals over "
-    "subjects."
+    "subjects; over clips, and so likely too narrow, where nobody knows who is seen."
 )
 
 

@@ -106,6 +106,8 @@ def _legend(matrix: CrossMatrix) -> str:
         "Elsewhere: the mean of the row's models, each on the whole dataset. Small: 95 % interval over subjects. "
         "Colour: from chance to 100 %.",
     ]
+    if not all(cell.subjects_known for cell in matrix.cells):
+        lines.append("Where nobody knows who is seen, intervals are over clips, and likely too narrow.")
     if any(cell.uar is None for cell in matrix.cells):
         lines.append("Hatched: not scored; matrix.md says why.")
     return "\n".join(lines)
