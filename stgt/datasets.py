@@ -81,7 +81,8 @@ def check(arguments: list[str]) -> int:
         return bars[0].update
 
     card = load_card(options.name)
-    print(f"reading {card.locate(options.root) or card.title} ...", file=sys.stderr)
+    if card.locate(options.root):
+        print(f"reading {card.locate(options.root)} ...", file=sys.stderr)
     try:
         checked = check_copy(
             card,
