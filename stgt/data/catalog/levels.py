@@ -11,7 +11,7 @@ from stgt.data.catalog.tree import TooMuchError, Tree
 from stgt.errors import DatasetError
 
 #: How many levels up and down the right folder is looked for.
-LEVELS_UP, LEVELS_DOWN = 3, 2
+LEVELS_UP, LEVELS_DOWN = 4, 2
 #: Folders that are tried below, and folders that are opened in each.
 CANDIDATES, OPENED = 60, 400
 #: Clips that are looked at to tell what a folder holds.
@@ -21,7 +21,7 @@ LOOKED_AT = 200
 def other_level(
     root: Path, title: str, layouts: Sequence[Layout], reading: Reading, folders: Sequence[str]
 ) -> str | None:
-    """One sentence with the right folder, if ``root`` is one level or two above or below it.
+    """One sentence with the right folder, if ``root`` is a few levels below or above it.
 
     Args:
         root: the folder that was given, in which no layout finds a clip.
@@ -30,7 +30,9 @@ def other_level(
         reading: as for reading them.
         folders: names under which the dataset is looked for, tried first.
     """
-    for right in islice(root.parents, LEVELS_UP):
+    above = list(reversed(root.parents[:LEVELS_UP]))
+    # Some layouts can be read from two levels: the one with the dataset's name is meant, else the upper one.
+    for right in sorted(above, key=lambda parent: parent.name not in folders):
         clips = some_clips(layouts, right, reading, root.as_posix())
         if clips:
             return f"{root} is {part(root, right, clips)} of {title}; give {right}"
@@ -71,7 +73,7 @@ def part(root: Path, right: Path, clips: Sequence[Clip]) -> str:
 def below(root: Path, folders: Sequence[str]) -> Iterator[Path]:
     """Folders one and two levels below ``root``, those called like the dataset first."""
     found: list[tuple[bool, int, Path]] = []
-    for level in (1, 2):
+    for level in range(1, LEVELS_DOWN + 1):
         for path in islice(subfolders(root, level), CANDIDATES):
             found.append((path.name not in folders, level, path))
     yield from (path for _, _, path in sorted(found))
