@@ -17,7 +17,7 @@ from stgt.data.catalog.cards import ClipListing, DatasetCard, load_card
 from stgt.data.catalog.layouts import Clip
 from stgt.data.protocols import Fold
 from stgt.data.union import UnionCard, assignments, common_settings, find_dataset, names_in
-from stgt.data.union_folds import check_dataset_weights, describe_members, folds_of, refuse_common_contents, weights_of
+from stgt.data.union_folds import check_dataset_weights, describe_members, folds_of, refuse_common_contents
 from stgt.data.validation import describe_validation
 from stgt.errors import StgtError
 from stgt.evaluate import print_datasets
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from stgt.data.preparation.prepare import Prepared
     from stgt.evaluation.predictions import PredictionTable
     from stgt.evaluation.report import ModelResult
-    from stgt.learning.progress import ProgressBar
     from stgt.learning.publish import Outcome
     from stgt.learning.run import ModelRun
 
@@ -158,7 +157,7 @@ def train(request: Request, command: str) -> Trained:
     from stgt.learning.progress import ProgressBar
     from stgt.learning.publish import Outcome, write_results
     from stgt.learning.results import model_result
-    from stgt.learning.run import model_configs, run_folder
+    from stgt.learning.run import model_configs, run_folder, run_models
 
     clips = protocol.used(listing.clips)
     prepared = prepare_clips(clips, cache=config.cache, workers=config.workers)
@@ -168,7 +167,7 @@ def train(request: Request, command: str) -> Trained:
     present = {clip.label for clip in clips}
     labels = tuple(name for name in listing.classes if name in present)
     with ProgressBar(len(model_configs(config)) * len(folds) * config.optimisation.epochs) as progress:
-        runs = fit_folds(config, folds, labels, prepared, folder, progress)
+        runs = run_models(config, folds, labels, prepared, folder, progress)
     results = [model_result(model, folds, prepared) for model in runs]
     outcome = Outcome(
         title=f"{config.model.name} on {card.title}",
@@ -182,32 +181,6 @@ def train(request: Request, command: str) -> Trained:
     )
     write_results(folder, outcome)
     return Trained(folder, card, folds, prepared, outcome, runs)
-
-
-def fit_folds(
-    config: TrainConfig,
-    folds: Sequence[Fold],
-    labels: tuple[str, ...],
-    prepared: "Prepared",
-    folder: Path,
-    progress: "ProgressBar",
-) -> "list[ModelRun]":
-    """Every model on every fold; a fold that trains on some of the datasets alone has only their weights."""
-    from stgt.learning.run import ModelRun, run_models
-
-    groups: dict[str, list[Fold]] = {}
-    for fold in folds:
-        groups.setdefault(weights_of(config.dataset_weights, fold.train), []).append(fold)
-    parts = [
-        run_models(replace(config, dataset_weights=weights), group, labels, prepared, folder, progress)
-        for weights, group in groups.items()
-    ]
-    order = [fold.index for group in groups.values() for fold in group]
-    runs = []
-    for models in zip(*parts, strict=True):
-        fitted = dict(zip(order, (result for model in models for result in model.folds), strict=True))
-        runs.append(ModelRun(models[0].config, tuple(fitted[fold.index] for fold in folds)))
-    return runs
 
 
 def by_dataset(result: "ModelResult", clips: Sequence[Clip]) -> "ModelResult":

@@ -72,12 +72,6 @@ def check_dataset_weights(card: DatasetCard, text: str) -> None:
         raise DatasetError(f"--dataset_weights is for {', '.join(given)}; give one for each of {', '.join(known)}")
 
 
-def weights_of(text: str, clips: Sequence[Clip]) -> str:
-    """The weights of those datasets that ``clips`` are of, written as ``text`` is."""
-    there = {clip.dataset for clip in clips}
-    return ",".join(f"{name}={value}" for name, value in assignments(text, "dataset_weights").items() if name in there)
-
-
 def refuse_common_contents(folds: Sequence[Fold], content: Mapping[str, str]) -> None:
     """Raise DatasetError if a clip and a copy of it under another name are on two sides of a fold.
 

@@ -35,7 +35,7 @@ def drawing_weights(
             then, as their labels follow its own habits. Empty: the clips of all datasets are as good as of one.
 
     Raises:
-        StgtError: weights for other datasets than those of the clips, or ones that are not positive numbers.
+        StgtError: no weight for one of the datasets, or one that is not a positive number.
     """
     shares = parse_dataset_weights(dataset_weights, set(datasets))
     if sampling == "natural" and not shares:
@@ -52,7 +52,9 @@ def drawing_weights(
 
 
 def parse_dataset_weights(text: str, datasets: set[str]) -> dict[str, float]:
-    """``"a=1,b=2"`` -> ``{"a": 1.0, "b": 2.0}``; one for each of ``datasets``, or none at all.
+    """``"a=1,b=2"`` -> ``{"a": 1.0, "b": 2.0}``; at least one for each of ``datasets``, or none at all.
+
+    A fold may train on some of a union's datasets alone: the weights of the others mean nothing then.
 
     Raises:
         StgtError: see ``drawing_weights``.
@@ -65,7 +67,7 @@ def parse_dataset_weights(text: str, datasets: set[str]) -> dict[str, float]:
             shares[name] = math.nan
         if not 0 < shares[name] < math.inf:
             raise StgtError(f"--dataset_weights has {name}={value}; a weight is a positive number, as in afew=1,dfew=2")
-    if shares and set(shares) != datasets:
+    if shares and not datasets <= set(shares):
         raise StgtError(
             f"--dataset_weights is for {', '.join(shares)}, but the clips are of {', '.join(sorted(datasets))}; "
             "give each of these its weight"

@@ -7,7 +7,7 @@ import pytest
 
 from stgt.data.protocols import check_disjoint
 from stgt.data.union import LEAVE_ONE_OUT, MERGED, assignments, find_dataset, find_union
-from stgt.data.union_folds import check_dataset_weights, describe_members, folds_of, refuse_common_contents, weights_of
+from stgt.data.union_folds import check_dataset_weights, describe_members, folds_of, refuse_common_contents
 from stgt.errors import DatasetError
 
 CARD = """
@@ -168,14 +168,6 @@ def test_weights_are_for_every_dataset_of_a_union(union):
             check_dataset_weights(card, text)
     with pytest.raises(DatasetError, match="is for several datasets"):
         check_dataset_weights(card.members[0].card, "one=1")
-
-
-def test_a_fold_without_a_dataset_has_the_weights_of_the_others(union):
-    card, listing = union()
-    weights = [weights_of("two=3, one=2", fold.train) for fold in folds_of(card, listing.clips, LEAVE_ONE_OUT)]
-    assert weights == ["two=3", "one=2"]
-    assert weights_of("two=3, one=2", listing.clips) == "two=3,one=2"
-    assert weights_of("", listing.clips) == ""
 
 
 def test_one_dataset_stays_as_it_is(dataset, tmp_path):
