@@ -101,7 +101,7 @@ def size(card: DatasetCard) -> str:
     """Clips, subjects and classes of a complete copy."""
     classes = str(len(card.classes)) if card.classes else "any"
     if card.counts is None:
-        return f"any / any / {classes}"
+        return f"varies / varies / {classes}"
     subjects = "unknown" if card.counts.subjects is None else card.counts.subjects
     return f"{card.counts.clips:,} / {subjects} / {classes}"
 
