@@ -7,7 +7,6 @@ store remembers each file's hash together with its size and the time of its last
 
 import contextlib
 import hashlib
-import json
 import os
 import stat
 import time
@@ -25,8 +24,8 @@ WHOLE_HASH_BYTES = 32 * 2**20
 #: A file that was changed this recently may change again without its time telling (clocks of disks are coarse).
 SETTLED_NS = 2 * 10**9
 
-#: Digests that are written to the store together; an interrupt costs no more than these.
-REMEMBERED_AT_ONCE = 64
+#: Clips that a thread looks at before it tells; an interrupt costs no more than these for each thread.
+GROUP = 64
 
 #: Hashing releases the interpreter's lock, and on a cold disk most of the time is waiting.
 HASHING_THREADS = 4
@@ -38,33 +37,25 @@ def content_keys(clips: Sequence[Clip], store: Store, version: str) -> Iterator[
     A store that cannot be written remembers nothing, and is none the worse for it.
     """
     digests: dict[str, str] = {}
-    news: list[tuple[str, str, str]] = []
+    groups = [clips[start : start + GROUP] for start in range(0, len(clips), GROUP)]
     pool = ThreadPoolExecutor(max_workers=HASHING_THREADS)
     try:
-        found = pool.map(lambda clip: source_digest(clip.source, store, digests), clips)
-        for clip, (source, mark, digest, new) in zip(clips, found, strict=True):
-            if new:
-                news.append((source, mark, digest))
-            if len(news) >= REMEMBERED_AT_ONCE:
-                remember(store, news)
-            yield content_key(clip, digest, version)
+        found = pool.map(lambda group: [source_digest(clip.source, store, digests) for clip in group], groups)
+        for group, sources in zip(groups, found, strict=True):
+            news = [(path, mark, digest) for path, mark, digest, new in sources if new]
+            if news:
+                with contextlib.suppress(OSError):
+                    store.remember(*news)
+            for clip, (_, _, digest, _) in zip(group, sources, strict=True):
+                yield content_key(clip, digest, version)
     finally:
         pool.shutdown(cancel_futures=True)  # whoever stops waiting shall not have to wait for the rest
-        remember(store, news)
-
-
-def remember(store: Store, news: list[tuple[str, str, str]]) -> None:
-    """Keep digests in the store, and empty the list; a store that cannot be written goes without."""
-    if news:
-        with contextlib.suppress(OSError):
-            store.remember(*news)
-        news.clear()
 
 
 def content_key(clip: Clip, digest: str, version: str) -> str:
     """Equal for equal content, range, rate and extractor ``version``; ``digest`` is that of the clip's source."""
-    settings = [version, clip.start_s, clip.end_s, clip.frame_rate, digest]
-    return hashlib.blake2b(json.dumps(settings).encode(), digest_size=20).hexdigest()
+    settings = f"{version}\0{clip.start_s}\0{clip.end_s}\0{clip.frame_rate}\0{digest}"
+    return hashlib.blake2b(settings.encode(), digest_size=20).hexdigest()
 
 
 def source_digest(source: Path, store: Store, digests: dict[str, str]) -> tuple[str, str, str, bool]:

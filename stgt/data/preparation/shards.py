@@ -14,10 +14,10 @@ from stgt.data.preparation.index import SUFFIX as INDEX_SUFFIX
 
 SUFFIX = ".shard"
 
-#: Shards that are kept open; each takes one of the thousand or so files that a process may have.
-MAPPED_SHARDS = 128
+#: Shards that are kept open: a process may have a thousand or so files.
+OPEN_SHARDS = 128
 
-#: Whether the system can be told which part of a file comes next, and which is done with.
+#: Whether the system can be told what is read next.
 HAS_ADVICE = hasattr(mmap.mmap, "madvise")
 
 
@@ -28,13 +28,13 @@ class DamagedBlock(Exception):  # noqa: N818 - says what it is
 class ShardReader:
     """Reads blocks out of shards.
 
-    A shard is mapped; what was read is given back to the system at once, or a training that visits all clips would in
-    time hold the whole store in its memory.
+    A block is mapped for as long as it is read, and nothing else of its shard: what stays mapped counts as this
+    process's memory, and a training that visits all clips would in time hold the whole store.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._maps: dict[str, mmap.mmap] = {}
+        self._files: dict[str, FileIO] = {}
 
     def read(self, shard: str, start: int, size: int, checksum: int) -> bytes:
         """A copy of a block.
@@ -42,36 +42,33 @@ class ShardReader:
         Raises:
             DamagedBlock: the shard is missing or too short, or the block is not what was written.
         """
-        end = start + size
-        mapped = self._maps.get(shard)
-        if mapped is None or len(mapped) < end or mapped.size() < end:
-            mapped = self._map(shard, end)
-        page = start - start % mmap.PAGESIZE
-        if HAS_ADVICE:
-            mapped.madvise(mmap.MADV_WILLNEED, page, end - page)
-        block = mapped[start:end]
-        if HAS_ADVICE:
-            mapped.madvise(mmap.MADV_DONTNEED, page, end - page)
+        if size == 0:
+            return b""
+        number = self._file(shard).fileno()
+        page = start - start % mmap.ALLOCATIONGRANULARITY
+        # Beyond the end of a file a map is no memory: reading there would end the process.
+        if os.fstat(number).st_size < start + size:
+            raise DamagedBlock(f"{self.folder / shard}{SUFFIX} is too short")
+        with mmap.mmap(number, start + size - page, access=mmap.ACCESS_READ, offset=page) as mapped:
+            if HAS_ADVICE:
+                mapped.madvise(mmap.MADV_WILLNEED)  # in one request, not page by page
+            block = mapped[start - page :]
         if zlib.crc32(block) != checksum:
-            raise DamagedBlock(f"bytes {start} to {end} of {self.folder / shard}{SUFFIX}")
+            raise DamagedBlock(f"bytes {start} to {start + size} of {self.folder / shard}{SUFFIX}")
         return block
 
-    def _map(self, shard: str, end: int) -> mmap.mmap:
-        """The shard's map, made anew: it has grown, or was not open."""
-        path = self.folder / f"{shard}{SUFFIX}"
-        try:
-            with path.open("rb") as file:
-                # Beyond the end of a file a map is no memory: reading there would end the process.
-                if os.fstat(file.fileno()).st_size < end:
-                    raise DamagedBlock(f"{path} is too short")
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError:
-            raise DamagedBlock(f"{path} is not there") from None
-        self._maps.pop(shard, None)
-        while len(self._maps) >= MAPPED_SHARDS:
-            self._maps.pop(next(iter(self._maps))).close()
-        self._maps[shard] = mapped
-        return mapped
+    def _file(self, shard: str) -> FileIO:
+        """The shard, open."""
+        file = self._files.get(shard)
+        if file is None:
+            while len(self._files) >= OPEN_SHARDS:
+                self._files.pop(next(iter(self._files))).close()
+            try:
+                file = (self.folder / f"{shard}{SUFFIX}").open("rb", buffering=0)
+            except FileNotFoundError:
+                raise DamagedBlock(f"{self.folder / shard}{SUFFIX} is not there") from None
+            self._files[shard] = file
+        return file
 
 
 class ShardWriter:

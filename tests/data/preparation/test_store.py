@@ -254,9 +254,9 @@ def test_claims_hold_while_their_process_lives(tmp_path, monkeypatch):
 
 
 def test_no_more_shards_are_open_than_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr("stgt.data.preparation.shards.MAPPED_SHARDS", 2)
+    monkeypatch.setattr("stgt.data.preparation.shards.OPEN_SHARDS", 2)
     entries = [Store(tmp_path).add(str(number), make_track(1)) for number in range(5)]
     reader = ShardReader(tmp_path)
     for entry in entries * 2:
         reader.read(entry.shard, *entry.track)
-        assert len(reader._maps) <= 2
+        assert len(reader._files) <= 2
