@@ -280,6 +280,7 @@ def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int, processes:
         sampler=EpochSampler(len(dataset), seed, weights),
         collate_fn=collate,
         num_workers=task.config.loader_workers,
+        persistent_workers=task.config.loader_workers > 0,  # they keep what they have aligned
         drop_last=True,  # a last batch of one or two windows would move the norms and the weights too far
     )
 

@@ -59,13 +59,12 @@ def fit_side_by_side(tasks: Sequence[FoldTask], jobs: int, progress: Progress) -
             worker.give(task)
             busy[worker.connection] = worker, number
 
-    def start() -> None:
-        workers.append(Worker(threads))
-        give_next(workers[-1])
-
     try:
         for _ in range(count):
-            start()
+            workers.append(Worker(threads))
+        # A large task waits in its pipe until the process has come up; all of them come up at once.
+        for worker in workers:
+            give_next(worker)
         while busy:
             for connection in wait(list(busy)):
                 worker, number = busy[connection]
@@ -77,9 +76,9 @@ def fit_side_by_side(tasks: Sequence[FoldTask], jobs: int, progress: Progress) -
                     failures[number] = content[0]
                 del busy[connection]
                 if message == "dead" and waiting:
-                    start()
-                else:
-                    give_next(worker)
+                    worker = Worker(threads)
+                    workers.append(worker)
+                give_next(worker)
         for worker in workers:
             worker.end()
     finally:
@@ -115,7 +114,7 @@ class Worker:
         """Its next message: ``dead`` with a sentence once it has ended."""
         try:
             return self.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             self.process.join()
             return "dead", f"its process ended unexpectedly ({describe_end(self.process.exitcode)})"
 
