@@ -170,7 +170,7 @@ class Tree:
             yield from (f"{folder}/{file}" for file in self.listing(folder).files if fits(file))
 
     def folders(self, root: str, pattern: str, within: str | None = None) -> Iterator[str]:
-        """Every folder that ``pattern`` finds below ``root``; the empty pattern finds ``root``."""
+        """Every folder that ``pattern`` finds below ``root``; the empty one finds ``root``. Names need not exist."""
         yield from self._folders(root.rstrip("/"), [part for part in pattern.split("/") if part], within)
 
     def _folders(self, folder: str, parts: list[str], within: str | None) -> Iterator[str]:
@@ -188,6 +188,10 @@ class Tree:
                 path = f"{folder}/{child}"
                 if leads(path, within) and not (child in listing.links and is_loop(path)):
                     yield from self._folders(path, parts, within)
+        elif first.isascii() and not glob.has_magic(first):
+            # Not looked up in the folder above it, which one may have no permission to list.
+            if leads(f"{folder}/{first}", within):
+                yield from self._folders(f"{folder}/{first}", rest, within)
         else:
             fits = matcher(first)
             for child in self.listing(folder).folders:

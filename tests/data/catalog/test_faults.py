@@ -133,6 +133,36 @@ def test_names_with_the_signs_of_patterns(place, tmp_path):
     assert len(load_card("synthetic").find_clips(tmp_path / "synthetic")) == 2
 
 
+def test_a_list_with_paths_from_the_top_of_the_disk(place, tmp_path):
+    card = place(
+        "mine.toml",
+        """
+        title = "Mine"
+        licence = "mine"
+        how_to_get = "Film it."
+        tree = "list.csv"
+        default_protocol = "2-fold"
+        [[layouts]]
+        table = "list.csv"
+        clips = "{file}"
+        clip_id = "{name}"
+        columns = { subject = "who" }
+        [protocols.2-fold]
+        rule = "rank_mod"
+        folds = 2
+        summary = "by rank"
+        """,
+    )
+    videos = [place(f"else where/{name}.mp4") for name in ("a", "b")]
+    rows = "".join(f"{path.stem},{path},{path.stem}{path.stem},anger\n" for path in videos)
+    place("set/list.csv", "name,file,who,label\n" + rows)
+    listing = load_card(str(card)).find_clips(tmp_path / "set")
+    assert [(clip.clip_id, clip.source, clip.subject) for clip in listing.clips] == [
+        ("a", videos[0], "aa"),
+        ("b", videos[1], "bb"),
+    ]
+
+
 def test_a_name_that_is_no_text_is_skipped_and_told(tmp_path):
     root = build("crema-d", "flash", tmp_path / "CREMA-D").root
     try:
