@@ -12,7 +12,8 @@ from stgt.data.preparation.prepared import Prepared
 from stgt.engines.engine import Engine
 from stgt.evaluation.metrics import score
 from stgt.evaluation.pooling import peak_class, pool_clips
-from stgt.learning.fitting import clip_table, evaluation_loader
+from stgt.learning.fitting import clip_table
+from stgt.learning.loaders import evaluation_loader
 
 if TYPE_CHECKING:
     from stgt.models.checkpoint import LoadedModel

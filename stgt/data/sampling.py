@@ -79,29 +79,39 @@ def training_cut(track: Frames, window: WindowConfig, apex: str, speed: float, g
     if window.training == "uniform" and end_s > first_s:
         if apex == "last":
             return uniform_to_the_end(first_s, end_s, window)
-        cut = uniform(first_s, end_s, window, generator.random())
-        speed, last_s = cut.speed, end_s - sped(window, cut.speed).duration_s
-        proposed = [cut.start_s]
+        start_s, speed = uniform(first_s, end_s, window, generator.random())
+        last_s = end_s - sped(window, speed).duration_s
     else:
         last_s = starts_between(first_s, end_s, sped(window, speed))[-1]
         if apex == "last" or last_s <= first_s:
             return Cut(last_s, speed)
-        proposed = (
-            [(first_s + last_s) / 2]
-            if window.training == "centre"
-            else (generator.uniform(first_s, last_s) for _ in range(TRIED_STARTS))
-        )
+        if window.training == "random":
+            return Cut(random_start(track, first_s, last_s, sped(window, speed).duration_s, generator), speed)
+        start_s = (first_s + last_s) / 2
     duration_s = sped(window, speed).duration_s
+    if shows_face(track, start_s, duration_s):
+        return Cut(start_s, speed)
     faces = track.times[track.valid]
-    for start_s in proposed:
-        inside = np.searchsorted(faces, (start_s, start_s + duration_s))
-        if inside[1] > inside[0]:
-            return Cut(start_s, speed)
-    if window.training == "random":
-        face_s = generator.choice(faces)
-    else:
-        face_s = faces[np.abs(faces - start_s - duration_s / 2).argmin()]
-    return Cut(float(np.clip(face_s - duration_s / 2, first_s, last_s)), speed)
+    nearest_s = faces[np.abs(faces - start_s - duration_s / 2).argmin()]
+    return Cut(float(np.clip(nearest_s - duration_s / 2, first_s, last_s)), speed)
+
+
+def random_start(
+    track: Frames, first_s: float, last_s: float, duration_s: float, generator: np.random.Generator
+) -> float:
+    """A random start from ``first_s`` to ``last_s`` of a window that holds a face."""
+    for _ in range(TRIED_STARTS):
+        start_s = generator.uniform(first_s, last_s)
+        if shows_face(track, start_s, duration_s):
+            return start_s
+    face_s = generator.choice(track.times[track.valid])
+    return float(np.clip(face_s - duration_s / 2, first_s, last_s))
+
+
+def shows_face(track: Frames, start_s: float, duration_s: float) -> bool:
+    """Whether there is a face in this stretch of a track."""
+    first, end = np.searchsorted(track.times[track.valid], (start_s, start_s + duration_s))
+    return bool(end > first)
 
 
 def uniform(first_s: float, last_s: float, window: WindowConfig, place: float) -> Cut:

@@ -1,24 +1,20 @@
 """Fitting one fold: Lightning's loop around our module, resumable at every epoch."""
 
-import logging
 import signal
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from stgt.config import ModelConfig, TrainConfig, WindowConfig
+from stgt.config import ModelConfig, TrainConfig
 from stgt.data.catalog.layouts import Clip
-from stgt.data.clips import WindowDataset, collate
 from stgt.data.preparation.prepared import Prepared
 from stgt.data.protocols import Fold
 from stgt.data.validation import inner_validation
@@ -27,16 +23,14 @@ from stgt.evaluation.calibration import search_temperature
 from stgt.evaluation.pooling import peak_class
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json
-from stgt.graphs.layout import load_layout
-from stgt.learning.augmentation import Augmentation
 from stgt.learning.choice import EpochChoice
 from stgt.learning.distributed import share_statistics
-from stgt.learning.imbalance import ClassificationLoss, class_frequencies, drawing_weights
+from stgt.learning.imbalance import ClassificationLoss, class_frequencies
+from stgt.learning.loaders import clip_weights, evaluation_loader, training_loader
 from stgt.learning.module import ExpressionModule
 from stgt.learning.progress import Progress
 from stgt.learning.readout import read_out
-from stgt.learning.sampler import EpochSampler
-from stgt.learning.state import SafetensorsState
+from stgt.learning.trainer import make_trainer, quiet_lightning
 from stgt.learning.transfer import origin, transfer_weights
 from stgt.models.checkpoint import load_checkpoint, read_description, save_checkpoint, set_temperature
 from stgt.models.registry import ExpressionModel, create_model
@@ -262,79 +256,6 @@ class FoldFit:
         self.progress.found(epochs)
 
 
-def training_loader(task: FoldTask, clips: Sequence[Clip], seed: int, processes: int = 1) -> DataLoader:
-    """One random, augmented window per clip and epoch; a step's windows are shared out among the processes."""
-    batch_size = min(task.config.optimisation.batch_size, len(clips))
-    if processes > 1:
-        # Where one had no rows of which to take statistics, the others would wait for it.
-        batch_size = max(2, batch_size // processes)
-    augmentation = Augmentation(task.config.augmentation, load_layout(task.model.layout))
-    dataset = WindowDataset(
-        clips, task.prepared, task.labels, task.model, task.config.window, augmentation=augmentation, seed=seed
-    )
-    # A clip without any face is a clip, but no item.
-    _, weights = clip_weights(task, [clips[number] for number, _ in dataset.items])
-    return DataLoader(
-        dataset,
-        batch_size=min(batch_size, len(dataset)),
-        sampler=EpochSampler(len(dataset), seed, weights),
-        collate_fn=collate,
-        num_workers=task.config.loader_workers,
-        persistent_workers=task.config.loader_workers > 0,  # they keep what they have aligned
-        drop_last=True,  # a last batch of one or two windows would move the norms and the weights too far
-    )
-
-
-def clip_weights(task: FoldTask, clips: Sequence[Clip]) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
-    """The numbers of the classes of training clips, and how often each is drawn; see ``drawing_weights``."""
-    targets = np.array([task.labels.index(clip.label) for clip in clips])
-    datasets = [clip.dataset for clip in clips]
-    config = task.config
-    return targets, drawing_weights(targets, datasets, config.optimisation.sampling, config.dataset_weights)
-
-
-def evaluation_loader(
-    clips: Sequence[Clip],
-    prepared: Prepared,
-    labels: tuple[str, ...],
-    model: ModelConfig,
-    window: WindowConfig,
-    workers: int = 0,
-) -> DataLoader:
-    """All windows of the clips, in order, as they are."""
-    dataset = WindowDataset(clips, prepared, labels, model, window)
-    return DataLoader(dataset, batch_size=64, collate_fn=collate, num_workers=workers)
-
-
-def make_trainer(config: TrainConfig, choice: EpochChoice, logger: TensorBoardLogger, state: Path) -> lightning.Trainer:
-    """Lightning's trainer with our choice of the epoch, our state on disk, and nothing that talks."""
-    keep_state = ModelCheckpoint(
-        dirpath=state.parent,
-        filename=state.stem,
-        every_n_epochs=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    keep_state.FILE_EXTENSION = state.suffix
-    return lightning.Trainer(
-        max_epochs=config.optimisation.epochs,
-        accelerator=config.accelerator,
-        devices=config.devices if config.devices == "auto" else int(config.devices),
-        num_nodes=config.nodes,
-        precision=config.optimisation.precision,
-        gradient_clip_val=config.optimisation.gradient_clip or None,
-        callbacks=[choice, keep_state],
-        plugins=[SafetensorsState()],
-        logger=logger,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        deterministic="warn",
-        log_every_n_steps=10_000,
-    )
-
-
 def clip_table(labels: tuple[str, ...], clips: list[Clip], fold: int, probabilities: np.ndarray) -> PredictionTable:
     """The table of ``clips``, all tested in ``fold``, with their probabilities (N,K)."""
     return PredictionTable(
@@ -345,21 +266,3 @@ def clip_table(labels: tuple[str, ...], clips: list[Clip], fold: int, probabilit
         truth=tuple(clip.label for clip in clips),
         probabilities=probabilities,
     )
-
-
-class quiet_lightning(warnings.catch_warnings):  # noqa: N801 - used as a statement, like the class that it extends
-    """Without Lightning's hints on hardware and loaders: a run of many folds would repeat them all."""
-
-    def __enter__(self) -> None:
-        """Silence."""
-        super().__enter__()
-        self.logger = logging.getLogger("lightning.pytorch")
-        self.level = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-        warnings.filterwarnings("ignore", module="lightning")
-        warnings.filterwarnings("ignore", module="torch.utils.data")
-
-    def __exit__(self, *exception: object) -> None:
-        """Speak again."""
-        self.logger.setLevel(self.level)
-        super().__exit__(*exception)

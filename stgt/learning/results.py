@@ -9,7 +9,7 @@ from stgt.data.preparation.prepare import Prepared
 from stgt.data.protocols import Fold
 from stgt.evaluation.pooling import peak_class
 from stgt.evaluation.report import Attention, ModelResult
-from stgt.learning.fitting import evaluation_loader
+from stgt.learning.loaders import evaluation_loader
 from stgt.learning.readout import Readout, read_out
 from stgt.learning.run import ModelRun
 from stgt.models.checkpoint import LoadedModel, load_checkpoint
