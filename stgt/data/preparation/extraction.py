@@ -75,13 +75,10 @@ def extract_clip(job: Job) -> Outcome:
 def extract_alone(job: Job) -> Outcome:
     """``extract_clip`` in a thread that has the process to itself."""
     store = shared_store(job.store, job.durable)
-    store.refresh()
+    claimed = store.claim(job.key)
     entry = store.get(job.key)
-    if entry:
+    if entry or not (claimed or job.forced):
         return Outcome(job.key, job.weight, entry)
-    if not job.forced and store.claimed(job.key):
-        return Outcome(job.key, job.weight)
-    store.claim(job.key)
     with CollectedWarnings() as warnings:
         try:
             track, crops = read_clip(job.clip)

@@ -50,14 +50,14 @@ class Index:
     Attributes:
         entries: key -> entry.
         sources: path -> (mark, digest): digests of files that need not be read again while their mark is the same.
-        claims: key -> name of the writer that is about to make it.
+        claims: key -> names of the writers that are about to make it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.entries: dict[str, Entry] = {}
         self.sources: dict[str, tuple[str, str]] = {}
-        self.claims: dict[str, str] = {}
+        self.claims: dict[str, set[str]] = {}
         self._lost: set[tuple[str, str, int]] = set()
         self._spare: dict[str, list[Entry]] = {}
         """Of clips that several processes made at once: the entries that are not needed."""
@@ -90,8 +90,8 @@ class Index:
                 if line[0] == CLIP:
                     _, key, track, crops, *facts = line
                     entry = Entry(key, writer, tuple(track), tuple(crops), *facts)
-                    if self.claims.get(key) == writer:
-                        del self.claims[key]
+                    if self.claims:
+                        self.release(key, writer)
                     if lost and (key, writer, entry.track[0]) in lost:
                         continue
                     if entries.setdefault(key, entry) is not entry:
@@ -100,13 +100,21 @@ class Index:
                     _, path, mark, digest = line
                     self.sources[path] = (mark, digest)
                 elif line[0] == CLAIM:
-                    self.claims[line[1]] = writer
+                    self.claims.setdefault(line[1], set()).add(writer)
                 elif line[0] == RELEASE:
-                    self.claims.pop(line[1], None)
+                    self.release(line[1], writer)
                 elif line[0] == LOST:
                     self.lose(*line[1:])
             except (TypeError, ValueError, IndexError, KeyError):
                 continue
+
+    def release(self, key: str, writer: str) -> None:
+        """A writer is not, or no longer, about to make a clip."""
+        writers = self.claims.get(key)
+        if writers is not None:
+            writers.discard(writer)
+            if not writers:
+                del self.claims[key]
 
     def lose(self, key: str, shard: str, start: int) -> None:
         """An entry turned out to be damaged; another one of the same clip takes its place, if there is one."""

@@ -6,6 +6,7 @@ made at once is there twice and does no harm.
 """
 
 import os
+import random
 import time
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from stgt.faces.tracks import LandmarkTrack
 
 #: Who has promised a clip and written nothing for so long has died, or is stuck.
 CLAIM_LASTS_S = 15 * 60
+
+#: How often a process that claims together with others tries again, and how long it waits at most in between.
+CLAIM_TRIES, CLAIM_PAUSE_S = 10, 0.05
 
 
 class Store:
@@ -87,6 +91,7 @@ class Store:
         first_s, last_s = (float(track.times[0]), float(track.times[-1])) if len(track) else (0.0, 0.0)
         entry = Entry(key, self.writer.name, *places, len(track), track.valid_share, first_s, last_s)
         self.writer.note(entry.line())
+        self.index.release(key, self.writer.name)
         self.index.entries[key] = entry
         return entry
 
@@ -117,26 +122,42 @@ class Store:
         self.index.lose(entry.key, entry.shard, entry.track[0])
         self.writer.note([LOST, entry.key, entry.shard, entry.track[0]])
 
-    def claim(self, key: str) -> None:
-        """Tell other processes that this one is about to make a clip."""
-        self.writer.note([CLAIM, key])
-        self.index.claims[key] = self.writer.name
+    def claim(self, key: str) -> bool:
+        """Tell other processes that this one is about to make a clip; whether no other was before it.
+
+        Of two that claim at the same moment at least one sees the other's claim and steps back. If both do, each tries
+        again after a moment that is its own.
+        """
+        for _ in range(CLAIM_TRIES):
+            self.refresh()
+            if key in self or self.claimed(key):
+                return False
+            self.writer.note([CLAIM, key])
+            self.refresh()
+            if not self.claimed(key):
+                return True
+            self.release(key)
+            time.sleep(random.uniform(0, CLAIM_PAUSE_S))
+        return False
 
     def release(self, key: str) -> None:
         """Tell them that it will not make the clip after all."""
         self.writer.note([RELEASE, key])
-        self.index.claims.pop(key, None)
+        self.index.release(key, self.writer.name)
 
     def claimed(self, key: str) -> bool:
         """Whether another process is making a clip, as far as one can see: it claimed it, and it lives."""
-        claimer = self.index.claims.get(key)
-        if claimer is None:
+        return any(self.at_work(writer) for writer in self.index.claims.get(key, ()))
+
+    def at_work(self, writer: str) -> bool:
+        """Whether a writer is another process, and lives."""
+        if writer == self.writer.name:
             return False
-        host, process, _ = claimer.rsplit(".", 2)
+        host, process, _ = writer.rsplit(".", 2)
         if host == host_name() and (int(process) == os.getpid() or not alive(int(process))):
             return False
         try:
-            return time.time() - (self.folder / f"{claimer}{SUFFIX}").stat().st_mtime < CLAIM_LASTS_S
+            return time.time() - (self.folder / f"{writer}{SUFFIX}").stat().st_mtime < CLAIM_LASTS_S
         except OSError:
             return False
 

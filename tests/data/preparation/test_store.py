@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stgt.data.preparation.index import Index
-from stgt.data.preparation.shards import DamagedBlock, ShardReader, ShardWriter
+from stgt.data.preparation.shards import DamagedBlock, ShardReader
 from stgt.data.preparation.store import CLAIM_LASTS_S, Store
 from stgt.faces.quantised import quantise, restore, rounded
 from stgt.faces.tracks import LandmarkTrack
@@ -224,33 +224,46 @@ def test_two_processes_write_while_a_third_reads(tmp_path):
 
 def test_claims_hold_while_their_process_lives(tmp_path, monkeypatch):
     other, own = Store(tmp_path), Store(tmp_path)
-    other._writer = ShardWriter(tmp_path)
     host = other.writer.name.split(".")[0]
     other.writer.name = f"{host}.{os.getppid()}.00000000"
-    other.claim("a")
-    own.refresh()
-    assert own.claimed("a")
-    assert not own.claimed("b")
+    assert other.claim("a")
+    assert not own.claim("a")
+    assert own.claim("b")
     other.release("a")
-    own.refresh()
-    assert not own.claimed("a"), "it gave up"
-    other.claim("a")
+    assert own.claim("a"), "it gave up"
+    own.release("a")
+    assert other.claim("a")
     other.add("a", make_track(2))
-    own.refresh()
-    assert not own.claimed("a"), "it is done"
-    other.claim("b")
-    own.refresh()
+    assert not own.claim("a"), "it is done"
+    assert "a" in own
+    other.claim("c")
+    assert not own.claim("c")
     monkeypatch.setattr("stgt.data.preparation.store.alive", lambda process: False)
-    assert not own.claimed("b"), "it died"
+    assert own.claim("c"), "it died"
 
     remote = Store(tmp_path)
     remote.writer.name = "elsewhere.1.00000000"
-    remote.claim("c")
-    own.refresh()
-    assert own.claimed("c")
+    remote.claim("d")
+    assert not own.claim("d")
     then = time.time() - CLAIM_LASTS_S - 1
     os.utime(tmp_path / "elsewhere.1.00000000.index", (then, then))
-    assert not own.claimed("c"), "it has been silent for too long"
+    assert own.claim("d"), "it has been silent for too long"
+
+
+def test_of_two_that_claim_at_once_one_steps_back(tmp_path, monkeypatch):
+    other, own = Store(tmp_path), Store(tmp_path)
+    other.writer.name = f"{other.writer.name.split('.')[0]}.{os.getppid()}.00000000"
+    note = own.writer.note
+
+    def at_once(*lines):
+        monkeypatch.setattr(own.writer, "note", note)
+        other.writer.note(["claim", "a"])
+        note(*lines)
+
+    monkeypatch.setattr(own.writer, "note", at_once)
+    assert not own.claim("a")
+    other.refresh()
+    assert not other.claimed("a"), "the other goes on"
 
 
 def test_no_more_shards_are_open_than_allowed(tmp_path, monkeypatch):
