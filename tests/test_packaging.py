@@ -1,0 +1,22 @@
+"""The wheel holds every package of the tree; an editable install would not show that one was forgotten."""
+
+import sys
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_package_is_listed():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    moved = {folder: name for name, folder in setuptools["package-dir"].items()}
+    there = set()
+    for top in moved:
+        for init in (ROOT / top).rglob("__init__.py"):
+            inner = init.parent.relative_to(ROOT / top).parts
+            there.add(".".join((moved[top], *inner)))
+    assert set(setuptools["packages"]) == there
