@@ -261,9 +261,6 @@ class Finder:
 def plain(name: str) -> str:
     """``name`` as it is compared: without zeros before a number, accents as single characters."""
     name = composed(name)
-    stem, dot, suffix = name.rpartition(".")
-    if dot and stem.isascii() and stem.isdigit():
-        return f"{int(stem)}.{suffix}"
     return str(int(name)) if name.isascii() and name.isdigit() else name
 
 
