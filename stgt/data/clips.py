@@ -27,8 +27,9 @@ from stgt.graphs.windows import cut_window
 if TYPE_CHECKING:
     from stgt.learning.augmentation import Augmentation
 
-#: A dataset keeps aligned faces in memory up to this many bytes, and aligns anew what does not go into them.
-ALIGNED_MEMORY_BYTES = 128 * 2**20
+#: A training set keeps aligned faces in memory up to this many bytes, and aligns anew what does not go into them; of
+#: the other sets there are two in a fit, and each of them keeps a quarter as much.
+ALIGNED_MEMORY_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +224,7 @@ class WindowDataset(Dataset[WindowSample]):
         self.reader = WindowReader(model, window)
         self.augmentation = augmentation
         self.seed = seed
-        self._aligned = AlignedMemory(ALIGNED_MEMORY_BYTES)
+        self._aligned = self.empty_memory()
         order = {label: number for number, label in enumerate(labels)}
         # A model can be asked about clips whose label it does not know: they have no target.
         self.targets = [order.get(clip.label, -1) for clip in self.clips]
@@ -256,7 +257,11 @@ class WindowDataset(Dataset[WindowSample]):
 
     def __getstate__(self) -> dict:
         # Another process aligns the faces that it needs itself.
-        return {**self.__dict__, "_aligned": AlignedMemory(ALIGNED_MEMORY_BYTES)}
+        return {**self.__dict__, "_aligned": self.empty_memory()}
+
+    def empty_memory(self) -> "AlignedMemory":
+        """A place for aligned faces."""
+        return AlignedMemory(ALIGNED_MEMORY_BYTES // (4 if self.augmentation is None else 1))
 
     def __getitem__(self, key: int | tuple[int, ...]) -> WindowSample:
         """An item; for training the key is ``(epoch, index)``, with a third number for another visit in the epoch."""
