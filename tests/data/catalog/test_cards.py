@@ -42,7 +42,8 @@ def test_every_card_is_complete(name):
 
 
 def test_cards_of_the_field_are_there():
-    assert {"synthetic", "ck+", "crema-d", "ravdess", "folder"} <= set(list_cards())
+    of_the_field = {"ck+", "oulu-casia", "mmi", "afew", "dfew", "ferv39k", "mafw", "ravdess", "crema-d", "enterface05"}
+    assert set(list_cards()) == of_the_field | {"synthetic", "folder"}
     assert load_card("CK+").name == "ck+"
 
 
@@ -281,6 +282,15 @@ def test_own_card(place, tmp_path):
         ('"2-fold"', '"3-fold"', "default_protocol '3-fold' is not one of its protocols"),
         ("folds = 2", 'folds = "2"', "int is expected"),
         ("rule =", "rul =", "unknown key 'rul'"),
+        ("[labels]", 'subjects = "maybe"\n[labels]', "subjects is 'maybe'; it is one of known, user, none"),
+        ("[labels]", 'use = ["faces"]\n[labels]', "use is 'faces'"),
+        ("match =", 'table = "a.csv"\nlists = [{ file = "b.csv" }]\nmatch =', "either match .* or table or lists"),
+        (
+            "match =",
+            'files = [{ find = "a", match = "b", over = "name" }]\nmatch =',
+            "over is 'name'; it is one of text",
+        ),
+        ("match =", 'lists = [{ fil = "b.csv" }]\nmatch =', "unknown key 'fil'; did you mean 'file'"),
         ("[labels]", "[labels", "is not TOML"),
         ("match =", "prefer =", "either match .* or table"),
         ('clips = "*/*"', 'clips = "*/*"\nkind = "sound"', "kind is 'sound'; it is one of video, images"),
