@@ -33,7 +33,8 @@ class WindowConfig:
     """Which window of a clip is trained on: random, another one in each epoch; centre, the middle one; uniform, one
     that is stretched over the whole clip. Where a dataset's clips run from neutral to apex, it ends with the clip."""
     testing: str = "dense"
-    """Which windows speak for a clip: dense, one every hop_s; centre; or uniform, as for training."""
+    """Which windows speak for a clip: dense, one every hop_s; centre; or uniform, as for training. A camera has no
+    clips: it is read by one window after the other in any case."""
     views: int = 1
     """Windows of a clip that are averaged where testing is centre or uniform; two lie at offsets from each other."""
     short: str = "mask"

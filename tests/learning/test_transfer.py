@@ -61,6 +61,7 @@ def test_settings_come_from_the_checkpoint_and_may_not_contradict_it(saved):
 
     check()
     check(ModelConfig(width=16, heads=2, blocks=2, dropout=0.5), WindowConfig(frames=8, hop_s=1.0))
+    check(CONFIG, WindowConfig(frames=8, training="uniform", testing="centre", views=2, short="loop"))
     with pytest.raises(StgtError, match=r"model\.width is 64, but the model of --init .* has 16"):
         check(ModelConfig(heads=2, blocks=2))
     with pytest.raises(StgtError, match=r"window\.frames is 16, but .* has 8"):
