@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from stgt.data.preparation.extraction import Job, Outcome, begin_worker, extract_clip
+from stgt.data.preparation.extraction import Job, Outcome, begin_worker, extract_clip, finish_worker
 from stgt.errors import MissingExtraError, StgtError
 
 BACKENDS = ("local", "ray", "dask")
@@ -57,7 +57,14 @@ def open_pool(backend: str, workers: int | None) -> Iterator[Pool]:
 
 @contextlib.contextmanager
 def local_pool(workers: int | None) -> Iterator[Pool]:
-    """Processes of this machine."""
+    """Processes of this machine; one is this very process."""
+    workers = workers or cores()
+    if workers == 1:
+        try:
+            yield Pool(lambda jobs: map(extract_clip, jobs), (), 1)
+        finally:
+            finish_worker()
+        return
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -65,7 +72,7 @@ def local_pool(workers: int | None) -> Iterator[Pool]:
     def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
         # One process per core, so each computes with one thread.
         pool = Parallel(
-            n_jobs=max(2, workers or cores()),  # joblib would run a single one in this very process
+            n_jobs=workers,
             batch_size=1,
             return_as="generator_unordered",
             backend="loky",
@@ -76,7 +83,7 @@ def local_pool(workers: int | None) -> Iterator[Pool]:
             return pool(delayed(extract_clip)(job) for job in jobs)
 
     try:
-        yield Pool(run, (TerminatedWorkerError,), workers or cores())
+        yield Pool(run, (TerminatedWorkerError,), workers)
     finally:
         # At once: they would stay for minutes, each with MediaPipe in memory.
         get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)

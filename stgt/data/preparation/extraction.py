@@ -100,7 +100,7 @@ def read_clip(clip: Clip) -> "tuple[LandmarkTrack, CropSequence | None]":
         StgtError: the source cannot be read.
     """
     check_present(clip.source)
-    if getattr(clip, "kind", None) == "tracks":
+    if clip.kind == "tracks":
         from stgt.data.interchange import read_tracks
 
         return read_tracks(clip.source, clip.frame_rate).slice(clip.start_s, clip.end_s), None

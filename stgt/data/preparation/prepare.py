@@ -11,7 +11,7 @@ from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import image_files
 from stgt.data.preparation.backends import BACKENDS, Pool, open_pool
 from stgt.data.preparation.content import content_keys
-from stgt.data.preparation.extraction import Job, Outcome, extract_clip, finish_worker
+from stgt.data.preparation.extraction import Job, Outcome
 from stgt.data.preparation.prepared import Prepared
 from stgt.data.preparation.store import Store
 from stgt.errors import DatasetError, StgtError
@@ -174,12 +174,6 @@ def run_jobs(jobs: Sequence[Job], pool: Pool) -> Iterator[Outcome]:
     A file that brings down a whole process (decoders are written in C) costs only itself: the jobs that were under way
     are run again one by one, each in a process of its own, and the one that fails again is the failure.
     """
-    if pool.workers <= 1:
-        try:
-            yield from map(extract_clip, jobs)
-        finally:
-            finish_worker()
-        return
     waiting = list(jobs)
     while waiting:
         finished: set[str] = set()
