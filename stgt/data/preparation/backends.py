@@ -106,15 +106,15 @@ def dask_pool(workers: int | None) -> Iterator[Pool]:
         if not address:
             # A clip that kills its worker is tried again by itself, and not by the scheduler.
             stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
-            address = stack.enter_context(
-                LocalCluster(
+            with interrupts_ignored():
+                address = LocalCluster(
                     n_workers=workers or cores(),
                     threads_per_worker=1,
                     dashboard_address=None,
                     memory_limit=None,
                     silence_logs="CRITICAL",
                 )
-            )
+            stack.enter_context(address)
         try:
             client = stack.enter_context(Client(address, timeout=CONNECTING_S))
         except OSError as error:
@@ -159,7 +159,7 @@ def ray_pool(workers: int | None) -> Iterator[Pool]:
                 )
 
     try:
-        yield Pool(run, (ray.exceptions.RayError,), count)
+        yield Pool(run, (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError), count)
     finally:
         ray.shutdown()
 
