@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stgt.command import argument_parser, run
-from stgt.config import ModelConfig, TrainConfig, WindowConfig, from_dict
+from stgt.config import ModelConfig, TrainConfig, WindowConfig, from_dict, parse_streams
 from stgt.data.catalog.cards import load_card
 from stgt.errors import StgtError
 
@@ -47,7 +47,7 @@ class DataBenchConfig:
     crops: bool = False
     """Write the face crops, too: 145 kB more per clip."""
     streams: str = "geometry"
-    """What the model reads; patches and frames need --crops."""
+    """What the model reads; patches and frames need --crops true."""
     layout: str = "landmarks68"
     """Node layout of the model."""
     steps: int = 150
@@ -82,6 +82,8 @@ def main(arguments: list[str]) -> None:
     parser = argument_parser("bench data", "Measure a simulated set of many prepared clips.")
     parser.add_class_arguments(DataBenchConfig, as_group=False)
     config = from_dict(DataBenchConfig, parser.parse_args(arguments).as_dict())
+    if not config.crops and {"patches", "frames"} & set(parse_streams(config.streams)):
+        raise StgtError(f"the streams {config.streams} read pixels; add --crops true")
     with simulated_folder(config) as folder:
         print(f"{config.clips:,} clips of {FRAMES} frames, simulated in {folder}", flush=True)
         started = time.perf_counter()
