@@ -307,7 +307,10 @@ class LiveSession:
             yield _Tracked(frame, number, found, began_s - frame.arrived_s, time.monotonic() - began_s)
 
     def _warm_up(self) -> None:
-        """Let the model run once: the first time is slow."""
+        """Let all run once: the first time is slow, and OpenCV's threads must start where no core is forbidden."""
+        import cv2
+
+        cv2.warpAffine(np.zeros((512, 512, 3), np.uint8), np.eye(2, 3), (512, 512))
         reading = FaceReading(0, self.reader, *self._reading_settings)
         reading.enter(SlidingWindow(self.reader.windows), [0.0])
         reading.see(0.1, None, None)
