@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stgt.errors import StgtError
@@ -44,6 +44,24 @@ def fail(sentence: str) -> int:
     """Print ``sentence`` as an error and give the exit code of bad input."""
     print(f"stgt: error: {sentence}", file=sys.stderr)
     return 2
+
+
+@contextlib.contextmanager
+def said_once() -> Iterator[None]:
+    """Of the processes that ``torchrun`` or SLURM have started for one run, only the first speaks within the block.
+
+    An error is raised and told by whoever meets it.
+    """
+    number = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
+    if number == "0":
+        yield
+        return
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
 
 
 def argument_parser(command: str, description: str, epilog: str | None = None):  # noqa: ANN201 - jsonargparse is imported late

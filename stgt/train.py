@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stgt.command import argument_parser, option_in, run
+from stgt.command import argument_parser, option_in, run, said_once
 from stgt.config import TrainConfig, from_dict, to_dict
 from stgt.data.catalog.cards import ClipListing, DatasetCard, load_card
 from stgt.data.catalog.layouts import Clip
@@ -125,9 +125,10 @@ def main(arguments: list[str]) -> None:
     """Run the command."""
     from stgt.learning.publish import print_scores
 
-    trained = train(read_request(arguments), "python -m stgt.train " + shlex.join(arguments))
-    print_scores(trained.folder, trained.outcome)
-    print_datasets(trained.outcome)
+    with said_once():
+        trained = train(read_request(arguments), "python -m stgt.train " + shlex.join(arguments))
+        print_scores(trained.folder, trained.outcome)
+        print_datasets(trained.outcome)
 
 
 def train(request: Request, command: str) -> Trained:

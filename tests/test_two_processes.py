@@ -71,6 +71,7 @@ def test_two_processes_come_to_what_one_comes_to(tracks, tmp_path):
     train.main(arguments(tracks, tmp_path / "one", 1))
     said = started.communicate(timeout=200)[0]
     assert started.returncode == 0, said
+    assert said.count("report: ") == said.count("honest ") == 1, "only one of them speaks"
     folds = [tmp_path / name / "run" / "stgt" / "fold_0" for name in ("one", "two")]
 
     of_one, of_two = (json.loads((fold / "fold.json").read_text()) for fold in folds)
