@@ -68,7 +68,7 @@ class ModelConfig:
     """Which model, on which nodes and streams."""
 
     name: str = "stgt"
-    """A name of the model registry: stgt, stgcn."""
+    """A name of the model registry: stgt, stgcn, stgcn++, landmark-lstm, landmark-transformer."""
     layout: str = "landmarks68"
     """Node layout: landmarks68, or mediapipe146 (twice the nodes, over twice the work)."""
     streams: str = "geometry"
