@@ -13,8 +13,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -26,6 +25,7 @@ from stgt.errors import StgtError
 from stgt.files import write_text
 from stgt.learning.fitting import FoldTask, fit_fold
 from stgt.learning.progress import Progress
+from stgt.processes import interrupts_ignored
 
 #: Where a fold's traceback goes if it fails by a defect of the program.
 TRACEBACK = "failure.txt"
@@ -142,22 +142,6 @@ def fit_tasks(connection: Connection, threads: int) -> None:
             connection.send(fit_task(connection.recv(), reporter))
     except (EOFError, BrokenPipeError):
         return
-
-
-@contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C is ignored within, and from their first moment on by processes that are started within.
-
-    It reaches all processes of a terminal; the one that started the others ends them.
-    """
-    if threading.current_thread() is not threading.main_thread():  # no other may set what a signal does
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def fit_task(task: FoldTask, reporter: "Reporter") -> tuple[str, ...]:

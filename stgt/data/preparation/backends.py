@@ -5,13 +5,12 @@ All go through joblib. Whoever runs a job writes the clip into the store itself;
 
 import contextlib
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stgt.data.preparation.extraction import Job, Outcome, begin_worker, extract_clip, finish_worker
 from stgt.errors import MissingExtraError, StgtError
+from stgt.processes import interrupts_ignored
 
 BACKENDS = ("local", "ray", "dask")
 
@@ -162,19 +161,6 @@ def ray_pool(workers: int | None) -> Iterator[Pool]:
         yield Pool(run, (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError), count)
     finally:
         ray.shutdown()
-
-
-@contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Processes that are started in the block ignore Ctrl-C from birth, and so print no traceback of their imports."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def cores() -> int:
