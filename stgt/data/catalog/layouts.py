@@ -17,7 +17,7 @@ class Clip:
     clip_id: str
     """Unique within its dataset, stable across layouts and machines."""
     source: Path
-    """A video file, a folder of images, or a file of tracks."""
+    """A video file, a folder of images, a picture, or a file of tracks."""
     subject: str
     """Who is seen: folds keep a subject on one side. The clip's own id where the dataset does not say who is seen."""
     label: str
@@ -35,9 +35,15 @@ class Clip:
     dataset: str = ""
     """Name of the card that found it, without its variant."""
     kind: str = "video"
-    """What ``source`` is: ``video``, ``images`` (a folder) or ``tracks`` (landmarks that another program wrote)."""
+    """What ``source`` is: ``video``, ``images`` (a folder), ``image`` (a single picture: one frame at time 0) or
+    ``tracks`` (landmarks that another program wrote)."""
     splits: tuple[str, ...] = ()
     """Where the dataset has official folds, one word for each: on which side of fold k the clip is; ``""``: on none."""
+    shares: Mapping[str, float] | None = None
+    """Class name -> share of the annotators who saw it, or of the expression in a blend; above 0, 1 in all. None: only
+    ``label``, the class of the largest share, is known."""
+    aligned: bool = False
+    """Whether a picture shows nothing but an upright face: where no face is found in it, the whole of it is the crop."""
 
 
 @dataclass(frozen=True)
