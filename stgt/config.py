@@ -16,6 +16,9 @@ Config = TypeVar("Config")
 #: The input streams of a model, in the order in which they are named.
 STREAMS = ("geometry", "actions", "patches", "frames")
 
+#: What can be left out of stgt, in the order in which a window meets it.
+PARTS = ("geometry", "graph", "spatial_transformer", "temporal_transformer", "attention_pooling")
+
 
 @dataclass(frozen=True)
 class WindowConfig:
@@ -95,10 +98,17 @@ class ModelConfig:
     """How windows become clips: mean, or peak, for a model whose windows say what they show themselves."""
     identity_dropout: float = 0.5
     """Probability of hiding where the nodes of a training sample are, and leaving how they move."""
+    without: str = ""
+    """Comma-separated parts of stgt to leave out, for ablations: graph, spatial_transformer, temporal_transformer,
+    attention_pooling; or geometry, which leaves the other streams alone. Empty: none."""
 
     def __post_init__(self) -> None:
-        parse_streams(self.streams)
+        streams = parse_streams(self.streams)
         require_one_of("model.pooling", self.pooling, ("mean", "peak"))
+        if "geometry" in parse_parts(self.without) and streams == ("geometry",):
+            raise StgtError(
+                "model.without leaves out geometry, which is all that model.streams has; add actions, patches or frames"
+            )
 
 
 @dataclass(frozen=True)
@@ -235,6 +245,19 @@ def parse_streams(text: str) -> tuple[str, ...]:
     if "geometry" not in wanted:
         raise StgtError("streams must contain geometry: it is the stream that the others are fused with")
     return tuple(name for name in STREAMS if name in wanted)
+
+
+def parse_parts(text: str) -> tuple[str, ...]:
+    """``"attention_pooling, graph"`` -> ``("graph", "attention_pooling")`` in canonical order.
+
+    Raises:
+        StgtError: stgt has no such part.
+    """
+    wanted = names(text)
+    unknown = [name for name in wanted if name not in PARTS]
+    if unknown:
+        raise StgtError(f"model.without names {unknown[0]!r}; what can be left out is {', '.join(PARTS)}")
+    return tuple(name for name in PARTS if name in wanted)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
