@@ -47,10 +47,14 @@ PREFIX = "model."
 #: Settings that do not count outside of training, or do not change the graph.
 WITHOUT_EFFECT = ("dropout", "modality_dropout", "identity_dropout", "pooling", "backbone_weights")
 
+#: Settings that are younger than graphs which were kept, and what holds in those: there they are no part of the key.
+YOUNGER = {"without": ""}
+
 
 def graph_key(config: ModelConfig, window: WindowConfig) -> str:
     """The same for all models that have the same graph; the number of classes is not in it."""
     settings = {name: value for name, value in asdict(config).items() if name not in WITHOUT_EFFECT}
+    settings = {name: value for name, value in settings.items() if name not in YOUNGER or YOUNGER[name] != value}
     settings |= {
         "nodes": load_layout(config.layout).fingerprint,
         "window_frames": window.frames,
