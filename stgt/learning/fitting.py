@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -56,6 +57,10 @@ class FoldTask:
         """The file that marks the fold as finished."""
         return self.folder / "fold.json"
 
+    def new_fit(self, progress: Progress) -> "FoldFit":
+        """The fitting of this task; tasks of other kinds are fitted otherwise."""
+        return FoldFit(self, progress)
+
 
 @dataclass(frozen=True)
 class FoldResult:
@@ -76,12 +81,12 @@ def fit_fold(
 ) -> FoldResult:
     """Fit a fold, or go on where an interrupted fit stopped, or read a finished one.
 
-    The same task gives the same result, interrupted or not. ``make`` makes the fit; none: a ``FoldFit``.
+    The same task gives the same result, interrupted or not. ``make`` makes the fit; none: the task itself does.
     """
     if task.summary.exists():
         progress.found(task.config.optimisation.epochs)
     else:
-        (make or FoldFit)(task, progress).fit()
+        (make(task, progress) if make else task.new_fit(progress)).fit()
         progress.finished(task.model.name, task.fold.index)
     return read_fold(task)
 
@@ -129,14 +134,7 @@ class FoldFit:
         started = time.monotonic()
         lightning.seed_everything(self.seed, verbose=False)
         evaluated = [clips for clips in (self.validation_clips, self.test_clips) if clips]
-        self.module = ExpressionModule(
-            self.new_model(),
-            config.optimisation,
-            ClassificationLoss(config.optimisation, self.class_frequencies()),
-            tuple(len(clips) for clips in evaluated),
-            self.seed,
-            peak_class(task.model.pooling, task.labels),
-        )
+        self.module = self.new_module(tuple(len(clips) for clips in evaluated))
         self.logger = TensorBoardLogger(task.tensorboard, name=task.model.name, version=f"fold_{task.fold.index}")
         choice = EpochChoice(
             self.tables(self.validation_clips) if self.validation_clips else None,
@@ -169,6 +167,18 @@ class FoldFit:
             write_json(task.summary, summary)
             self.state.unlink(missing_ok=True)
         trainer.strategy.barrier()
+
+    def new_module(self, clip_counts: tuple[int, ...]) -> ExpressionModule:
+        """What is fitted; ``clip_counts`` as for ``ExpressionModule``."""
+        task, optimisation = self.task, self.task.config.optimisation
+        return ExpressionModule(
+            self.new_model(),
+            optimisation,
+            ClassificationLoss(optimisation, self.class_frequencies()),
+            clip_counts,
+            self.seed,
+            peak_class(task.model.pooling, task.labels),
+        )
 
     def new_model(self) -> ExpressionModel:
         """The model that fitting begins with."""
@@ -222,7 +232,6 @@ class FoldFit:
         if not self.module.trainer.is_global_zero:
             return
         task, fold = self.task, self.task.fold
-        source = {"initialised_from": origin(read_description(task.init), task.init)} if task.init else {}
         save_checkpoint(
             task.folder / "model.safetensors",
             self.module.model,
@@ -236,10 +245,15 @@ class FoldFit:
                 "protocol": task.config.protocol,
                 "seed": task.config.seed,
                 "training_subjects": sorted({clip.subject for clip in self.fit_clips + self.validation_clips}),
-                **source,
+                **self.sources(),
             },
         )
         predictions.to_csv(task.folder / "predictions.csv")
+
+    def sources(self) -> dict[str, Any]:
+        """The trained models that went into this one, for its checkpoint: their subjects count as seen."""
+        init = self.task.init
+        return {"initialised_from": origin(read_description(init), init)} if init else {}
 
     def on_best_test(self, predictions: PredictionTable) -> None:
         """Keep the predictions of the epoch that is best on the test clips."""
