@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from stgt.config import ModelConfig
 from stgt.errors import StgtError
-from stgt.models.blocks import AttentionPool
 
 
 def modality_keep(like: Tensor, probability: float, training: bool) -> Tensor:
@@ -47,20 +46,21 @@ class PatchEmbedding(nn.Module):
 
 
 class FrameEncoder(nn.Module):
-    """A timm backbone on every appearance frame, then attention over the frames.
+    """A timm backbone on every appearance frame, then a pool over the frames.
 
     Args:
-        config: ``backbone`` (any timm model), ``backbone_weights`` (a safetensors file or None), ``heads``.
+        config: ``backbone`` (any timm model), ``backbone_weights`` (a safetensors file or None).
         width: D.
+        pool: (B, F, D), mask (B, F) -> pooled (B, D), and weights, like ``AttentionPool``.
 
     Shape: frames (B, F, 3, S, S) uint8, or (B, F, D) as `encode` has read them, mask (B, F), keep (B,) -> (B, D).
     """
 
-    def __init__(self, config: ModelConfig, width: int) -> None:
+    def __init__(self, config: ModelConfig, width: int, pool: nn.Module) -> None:
         super().__init__()
         self.backbone = create_backbone(config.backbone, config.backbone_weights)
         self.project = nn.Linear(self.backbone.head_hidden_size, width)
-        self.pool = AttentionPool(width, config.heads)
+        self.pool = pool
         # What the backbone's weights expect of their input.
         expected = self.backbone.pretrained_cfg
         self.register_buffer("mean", torch.tensor(expected["mean"])[:, None, None], persistent=False)

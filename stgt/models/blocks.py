@@ -133,18 +133,24 @@ class SpatioTemporalBlock(nn.Module):
     Args:
         in_channels: channels of x.
         out_channels: channels of y.
-        adjacency: (V, V).
+        adjacency: (V, V); None: no node hears of another one, and a linear map stands for the graph convolution.
         stride: in time.
         dropout: probability.
 
     Shape: (B, T, V, in_channels), (B, T) -> (B, ceil(T / stride), V, out_channels).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, adjacency: Tensor, stride: int, dropout: float) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, adjacency: Tensor | None, stride: int, dropout: float
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.norm = nn.LayerNorm(in_channels)
-        self.spatial = GraphConvolution(in_channels, out_channels, adjacency)
+        self.spatial = (
+            nn.Linear(in_channels, out_channels)
+            if adjacency is None
+            else GraphConvolution(in_channels, out_channels, adjacency)
+        )
         self.temporal = TemporalConvolution(out_channels, out_channels, stride=stride)
         self.drop = DropChannels(dropout)
         same = in_channels == out_channels
@@ -239,6 +245,32 @@ class AttentionPool(nn.Module):
         value = self.value(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (N, heads, L, width / heads)
         pooled = (weights[:, :, None] @ value).flatten(1)
         return pooled, weights.mean(dim=1)
+
+
+class MeanPool(nn.Module):
+    """Mean over the tokens: what attention pools are held against.
+
+    Args:
+        width: C, channels of a token.
+        out_channels: D, channels of the result.
+
+    Shape: (N, L, C), mask (N, L) or None -> pooled (N, D), weights (N, L), the same for all valid tokens. Weights of
+    masked tokens are zero; if all are masked, so is the result.
+    """
+
+    def __init__(self, width: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, out_channels)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See the class for the shapes."""
+        if mask is None:
+            weights = x.new_ones(x.shape[:2]) / x.shape[1]
+            return self.out(self.norm(x).mean(dim=1)), weights
+        weights = mask.to(x.dtype) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        pooled = self.out((weights[..., None] * self.norm(x)).sum(dim=1))
+        return pooled * mask.any(dim=1)[:, None], weights
 
 
 class RegionAttentionPool(nn.Module):
