@@ -22,7 +22,7 @@ from stgt.graphs.batch import WindowBatch
 from stgt.graphs.geometry import geometry_stream
 from stgt.graphs.layout import load_layout
 from stgt.graphs.neutral import NeutralEstimator, NeutralFace
-from stgt.graphs.windows import cut_window
+from stgt.graphs.windows import TIME_TOLERANCE_S, Window, cut_window
 
 if TYPE_CHECKING:
     from stgt.learning.augmentation import Augmentation
@@ -109,7 +109,10 @@ class WindowReader:
         if crops is None:
             raise ValueError("the model reads pixels, so crops are needed")
         frame_index = window.frame_index if shown is None else shown[window.frame_index]
-        return self.with_pixels(sample, track, crops, frame_index, mirrored)
+        sample = self.with_pixels(sample, track, crops, frame_index, mirrored)
+        if self.stream_frames and not window.valid.any():
+            return self.with_pictures(sample, track, crops, window, mirrored)
+        return sample
 
     def align(self, track: LandmarkTrack) -> AlignedTrack:
         """The model's nodes on the aligned faces of a track."""
@@ -188,13 +191,31 @@ class WindowReader:
             sample, patches=patches, frames=frames, frames_mask=valid[picked] if frames is not None else None
         )
 
+    def with_pictures(
+        self, sample: WindowSample, track: LandmarkTrack, crops: CropSequence, window: Window, mirrored: bool
+    ) -> WindowSample:
+        """``sample``, a window without any face, with the crops of pictures that show one all the same.
+
+        In a picture that was cut around a face (``Clip.aligned``) the landmarks may not be found: the frames stream
+        then sees the picture, and everything else that there is no face.
+        """
+        index = window.frame_index[self.picked]
+        near = np.abs(track.times[index] - window.times[self.picked]) <= self.window.max_gap_s + TIME_TOLERANCE_S
+        shown = near & (np.diff(crops.offsets)[index] > 0)
+        if not shown.any():
+            return sample
+        frames = sample.frames.copy()
+        pixels = crops.decode(index[shown])
+        frames[shown] = (pixels[:, :, ::-1] if mirrored else pixels).transpose(0, 3, 1, 2)
+        return replace(sample, frames=frames, frames_mask=shown)
+
 
 class WindowDataset(Dataset[WindowSample]):
     """Windows of prepared clips; ``stgt.data.sampling`` says which.
 
     For training (with ``augmentation``) an item is a clip, and each visit reads another window of it; a clip without
-    any face is no item. For evaluation an item is a window, and ``WindowBatch.clip`` says which windows belong
-    together.
+    any face is no item, unless it is an aligned picture and the model reads frames. For evaluation an item is a
+    window, and ``WindowBatch.clip`` says which windows belong together.
 
     Args:
         clips: prepared ones.
@@ -240,7 +261,9 @@ class WindowDataset(Dataset[WindowSample]):
             ]
         else:
             self.items = [
-                (number, Cut(0.0)) for number, clip in enumerate(self.clips) if prepared.valid_share(clip.clip_id) > 0
+                (number, Cut(0.0))
+                for number, clip in enumerate(self.clips)
+                if prepared.valid_share(clip.clip_id) > 0 or (clip.aligned and self.reader.stream_frames)
             ]
             self.check_trainable(labels)
 

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from stgt.evaluation.pooling import pool_clips, pool_windows
+from stgt.graphs.batch import WindowBatch
 from stgt.models.registry import ExpressionModel
 
 
@@ -61,6 +62,14 @@ class WindowReadout:
         )
 
 
+def seen_share(batch: WindowBatch) -> torch.Tensor:
+    """(B,) share of each window's frames that hold a face; of a window without landmarks that of its pictures."""
+    share = batch.mask.float().mean(dim=1)
+    if batch.frames_mask is None:
+        return share
+    return torch.where(share > 0, share, batch.frames_mask.float().mean(dim=1))
+
+
 @torch.inference_mode()
 def read_out(
     model: ExpressionModel,
@@ -83,7 +92,7 @@ def read_out(
     for batch in loader:
         batch = batch.to(device)
         logits, attention = model.forward_with_attention(**batch.inputs)
-        share = batch.mask.float().mean(dim=1)
+        share = seen_share(batch)
         nodes = (attention.nodes * batch.mask[..., None]).sum(1) / batch.mask.sum(1, keepdim=True).clamp(min=1)
         for column, values in zip(columns, (logits, share, nodes, attention.frames, batch.clip), strict=True):
             column.append(values.double().cpu().numpy())

@@ -43,7 +43,7 @@ class Clip:
     """Class name -> share of the annotators who saw it, or of the expression in a blend; above 0, 1 in all. None: only
     ``label``, the class of the largest share, is known."""
     aligned: bool = False
-    """Whether a picture shows nothing but an upright face: where no face is found in it, the whole of it is the crop."""
+    """Whether a picture shows nothing but an upright face: where none is found in it, the whole of it is the crop."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from stgt.data.catalog.layouts import Clip
 from stgt.data.disk import image_files
 from stgt.data.preparation.store import Store
 
+#: Changes whenever what is made of an unchanged picture would (videos: ``stgt.faces.extract.EXTRACTOR_VERSION``).
+STILLS_VERSION = 1
+
 #: Files up to this size are hashed whole; of longer ones three pieces of a third of it: the start, middle and end.
 WHOLE_HASH_BYTES = 32 * 2**20
 
@@ -55,6 +58,8 @@ def content_keys(clips: Sequence[Clip], store: Store, version: str) -> Iterator[
 def content_key(clip: Clip, digest: str, version: str) -> str:
     """Equal for equal content, range, rate and extractor ``version``; ``digest`` is that of the clip's source."""
     settings = f"{version}\0{clip.start_s}\0{clip.end_s}\0{clip.frame_rate}\0{digest}"
+    if clip.kind == "image":
+        settings += f"\0picture {STILLS_VERSION} {clip.aligned}"
     return hashlib.blake2b(settings.encode(), digest_size=20).hexdigest()
 
 

@@ -105,6 +105,10 @@ def read_clip(clip: Clip) -> "tuple[LandmarkTrack, CropSequence | None]":
 
         return read_tracks(clip.source, clip.frame_rate).slice(clip.start_s, clip.end_s), None
     # Imported here, in the worker: the process that hands out the jobs needs neither OpenCV nor MediaPipe.
+    if clip.kind == "image":
+        from stgt.faces.stills import extract_still
+
+        return extract_still(clip.source, shared_landmarker(), clip.aligned)
     from stgt.faces.extract import extract
 
     return extract(
