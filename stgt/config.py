@@ -16,6 +16,29 @@ Config = TypeVar("Config")
 #: The input streams of a model, in the order in which they are named.
 STREAMS = ("geometry", "actions", "patches", "frames")
 
+#: The frame encoders that have a name of their own (``stgt.models.frames``): as text, because commands name them before
+#: anything heavy is imported. As ``model.name`` each is a model of clips.
+FRAME_MODELS = (
+    "acnn-lbp",
+    "ad-corre",
+    "afnet",
+    "dacl",
+    "dan",
+    "dlp-cnn",
+    "enet-b2-multitask",
+    "fer-vt",
+    "lresnet50e-ir",
+    "psr",
+    "ran",
+    "resnet18-fi-sa",
+    "vgg13-ferplus",
+    "vtff",
+)
+#: How the name of any other model of timm begins as ``model.name``.
+FRAMES_PREFIX = "frames:"
+#: How the frames of a window become one.
+FRAME_POOLS = ("mean", "max", "statistics", "attention", "transformer")
+
 #: What can be left out of stgt, in the order in which a window meets it.
 PARTS = ("geometry", "graph", "spatial_transformer", "temporal_transformer", "attention_pooling")
 
@@ -71,7 +94,9 @@ class ModelConfig:
     """Which model, on which nodes and streams."""
 
     name: str = "stgt"
-    """A name of the model registry: stgt, stgcn, stgcn++, landmark-lstm, landmark-transformer."""
+    """A name of the model registry: stgt, stgcn, stgcn++, landmark-lstm, landmark-transformer; or a frame encoder,
+    which reads face crops alone: acnn-lbp, ad-corre, afnet, dacl, dan, dlp-cnn, enet-b2-multitask, fer-vt,
+    lresnet50e-ir, psr, ran, resnet18-fi-sa, vgg13-ferplus, vtff; or frames:NAME for any model of timm."""
     layout: str = "landmarks68"
     """Node layout: landmarks68, or mediapipe146 (twice the nodes, over twice the work)."""
     streams: str = "geometry"
@@ -87,11 +112,18 @@ class ModelConfig:
     patch_size: int = 12
     """Side of the patch around a node, in pixels of the aligned crop."""
     backbone: str = "efficientnet_lite0"
-    """Timm model of the frames stream."""
+    """What reads the frames stream of stgt: a timm model, or a frame encoder."""
     backbone_weights: str | None = None
     """Safetensors file for the backbone; none: random initialisation."""
     stream_frames: int = 4
     """Appearance frames per window in the frames stream."""
+    frame_pool: str = "attention"
+    """How a frame encoder's frames become a window: mean, max, statistics, attention, transformer."""
+    frame_size: int = 112
+    """Side in pixels at which a frame encoder reads crops."""
+    frame_weights: str | None = None
+    """Where a frame encoder starts from: timm (weights of timm's hub for its trunk), or a safetensors file of the
+    encoder, of its trunk, or a checkpoint of the same encoder; none: from scratch."""
     modality_dropout: float = 0.2
     """Probability of hiding a stream beside geometry from the model in a training sample."""
     pooling: str = "mean"
@@ -103,8 +135,13 @@ class ModelConfig:
     attention_pooling; or geometry, which leaves the other streams alone. Empty: none."""
 
     def __post_init__(self) -> None:
+        if is_frame_model(self.name):  # whatever was asked for: it reads nothing else
+            object.__setattr__(self, "streams", "geometry,frames")
         streams = parse_streams(self.streams)
         require_one_of("model.pooling", self.pooling, ("mean", "peak"))
+        require_one_of("model.frame_pool", self.frame_pool, FRAME_POOLS)
+        if self.stream_frames < 1:
+            raise StgtError(f"model.stream_frames is {self.stream_frames}; at least one frame of a window is looked at")
         if "geometry" in parse_parts(self.without) and streams == ("geometry",):
             raise StgtError(
                 "model.without leaves out geometry, which is all that model.streams has; add actions, patches or frames"
@@ -230,6 +267,11 @@ def require_one_of(setting: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise StgtError if a setting is none of its choices."""
     if value not in choices:
         raise StgtError(f"{setting} is {value!r}; it is {', '.join(choices[:-1])} or {choices[-1]}")
+
+
+def is_frame_model(name: str) -> bool:
+    """Whether ``model.name`` names a frame encoder, so that the model reads face crops and no landmarks."""
+    return name in FRAME_MODELS or name.startswith(FRAMES_PREFIX)
 
 
 def parse_streams(text: str) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Short names of the options that are used most.
 SHORT = {
+    "--model": "--model.name",
+    "--pool": "--model.frame_pool",
     "--streams": "--model.streams",
     "--layout": "--model.layout",
     "--epochs": "--optimisation.epochs",

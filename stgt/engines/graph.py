@@ -45,10 +45,10 @@ GRAPH_VERSION = 1
 PREFIX = "model."
 
 #: Settings that do not count outside of training, or do not change the graph.
-WITHOUT_EFFECT = ("dropout", "modality_dropout", "identity_dropout", "pooling", "backbone_weights")
+WITHOUT_EFFECT = ("dropout", "modality_dropout", "identity_dropout", "pooling", "backbone_weights", "frame_weights")
 
 #: Settings that are younger than graphs which were kept, and what holds in those: there they are no part of the key.
-YOUNGER = {"without": ""}
+YOUNGER = {"without": "", "frame_pool": "attention", "frame_size": 112}
 
 
 def graph_key(config: ModelConfig, window: WindowConfig) -> str:

@@ -162,14 +162,19 @@ def read_description(path: Path | str) -> dict[str, Any]:
 def read_settings(path: Path | str) -> tuple[ModelConfig, WindowConfig]:
     """The settings of a checkpoint's model and windows, without reading its weights.
 
-    The backbone's weights are in the checkpoint, so that the file that they once came from is none of them.
+    All weights are in the checkpoint, so that the files that some of them once came from are none of them.
 
     Raises:
         CheckpointError: as ``read_description``, or a setting that this version does not know.
     """
     description = checkpoint_path(path).with_suffix(".json")
     config, window = described_settings(description_in(description), description)
-    return replace(config, backbone_weights=None), window
+    return without_files(config), window
+
+
+def without_files(config: ModelConfig) -> ModelConfig:
+    """The settings of a model whose weights are at hand: the files that it once began with need not be there."""
+    return replace(config, backbone_weights=None, frame_weights=None)
 
 
 def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
@@ -210,9 +215,8 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Loa
     meta = description_in(description)
     labels = tuple(meta["labels"])
     config, window = described_settings(meta, description)
-    # The backbone's weights are in the checkpoint; the file that they once came from need not be here.
     try:
-        model = create_model(replace(config, backbone_weights=None), len(labels), window)
+        model = create_model(without_files(config), len(labels), window)
     except StgtError as error:
         raise CheckpointError(f"{description}: {error}") from error
     layout = described_layout(meta, weights)

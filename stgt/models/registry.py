@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from stgt.config import ModelConfig, WindowConfig, parse_streams
+from stgt.config import FRAME_MODELS, FRAMES_PREFIX, ModelConfig, WindowConfig, is_frame_model, parse_streams
 from stgt.errors import StgtError
 from stgt.graphs.actions import ACTION_CHANNELS
 from stgt.graphs.geometry import GEOMETRY_CHANNELS
@@ -110,12 +111,31 @@ class ExpressionModel(nn.Module, ABC):
         features, attention = self._encode(Inputs(*inputs, **named))
         return self.forward_head(features), attention
 
+    def forward_training(self, *inputs: Tensor | None, **named: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits (B, K), and what losses read besides; arguments as in ``forward``.
+
+        ``"features"`` (B, D), what the classifier read, is always among it. A frame encoder adds the extras that its
+        paper's losses need: of every crop as (B, F, ...), zeros where there is no face, with ``"frame_valid"`` (B, F)
+        bool and ``"frame_features"`` (B, F, C); of its classifier as (B, ...).
+        """
+        features = self.forward_features(*inputs, **named)
+        return self.forward_head(features), {"features": features}
+
     def reset_classifier(self, num_classes: int) -> None:
         """A new, untrained classifier for another number of classes on the same features."""
         self.num_classes = num_classes
         self.head = nn.Linear(self.num_features, num_classes).to(self.head.weight)
 
     def _encode(self, inputs: Inputs) -> tuple[Tensor, Attention]:
+        return self.encode(self.prepare_inputs(inputs))
+
+    def prepare_inputs(self, inputs: Inputs) -> Inputs:
+        """The inputs as `encode` takes them: checked, without streams that the model does not read, zero in invalid
+        frames.
+
+        Raises:
+            StgtError: a tensor of another shape.
+        """
         hidden = {name: None for name in ("actions", "patches", "frames") if name not in self.streams}
         inputs = inputs._replace(**hidden)
         if not torch.compiler.is_compiling():  # shapes are fixed then, and checks would only break the graph
@@ -127,7 +147,7 @@ class ExpressionModel(nn.Module, ABC):
             inputs = inputs._replace(actions=actions.masked_fill(~mask[:, :, None], 0))
         if inputs.frames is not None and inputs.frames_mask is None:
             inputs = inputs._replace(frames_mask=inputs.frames.new_ones(inputs.frames.shape[:2], dtype=torch.bool))
-        return self.encode(inputs)
+        return inputs
 
     def _check_shapes(self, inputs: Inputs) -> None:
         geometry, mask, actions, patches, frames, frames_mask = inputs
@@ -190,7 +210,7 @@ def register_model(name: str) -> Callable[[ModelFactory], ModelFactory]:
 
 
 def list_models() -> list[str]:
-    """Names of all models, sorted."""
+    """Names of all models that read landmarks, sorted; the frame encoders (``FRAME_MODELS``) come on top."""
     return sorted(_FACTORIES)
 
 
@@ -200,8 +220,29 @@ def create_model(config: ModelConfig, num_classes: int, window: WindowConfig | N
     Raises:
         StgtError: no model of this name, or settings that it cannot be made with.
     """
-    if config.name not in _FACTORIES:
-        raise StgtError(f"unknown model {config.name!r}; the models are {', '.join(list_models())}")
     if num_classes < 2:
         raise StgtError(f"a model needs at least 2 classes, not {num_classes}")
-    return _FACTORIES[config.name](config, num_classes, window or WindowConfig())
+    window = window or WindowConfig()
+    if is_frame_model(config.name):
+        from stgt.models.frame_clips import FrameClipModel  # late: geometry alone needs no timm
+
+        return FrameClipModel(config, num_classes, window)
+    if config.name not in _FACTORIES:
+        raise StgtError(f"unknown model {config.name!r}; {_what_there_is(config.name)}")
+    return _FACTORIES[config.name](config, num_classes, window)
+
+
+def _what_there_is(name: str) -> str:
+    """The names nearest to one that no model has."""
+    import timm
+
+    if timm.is_model(name):
+        return f"for timm's model of this name say {FRAMES_PREFIX}{name}"
+    known = [*list_models(), *FRAME_MODELS]
+    near = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    return (
+        f"the models are {', '.join(list_models())}; of single frames {', '.join(FRAME_MODELS)}, and "
+        f"{FRAMES_PREFIX}NAME for any model of timm"
+    )

@@ -163,7 +163,7 @@ def test_shape_errors_say_what_to_do(config_factory, inputs, window, change, mes
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "resnet"}, r"unknown model 'resnet'; the models are landmark-lstm, .*, stgcn\+\+, stgt"),
+        ({"name": "nothing"}, r"unknown model 'nothing'; the models are landmark-lstm, .*, stgcn\+\+, stgt"),
         ({"width": 30, "heads": 4}, r"model.width is 30.*8"),
         ({"blocks": 1}, r"model.blocks is 1"),
         ({"layout": "dlib"}, r"unknown node layout 'dlib'"),

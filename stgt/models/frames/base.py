@@ -61,6 +61,8 @@ class FrameModel(nn.Module, ABC):
     published_image_size: ClassVar[int] = 224
     #: Dropout of the paper.
     default_dropout: ClassVar[float] = 0.0
+    #: Parts of a feature that the classifier reads apart from each other.
+    feature_parts: ClassVar[int] = 1
     #: The name of the trunk in timm, where timm has weights for it; see `trunks`.
     trunk_name: ClassVar[str | None] = None
     #: Mean and deviation of pixels over 1, of red, green and blue; ImageNet's unless the paper has others.
@@ -92,7 +94,7 @@ class FrameModel(nn.Module, ABC):
         self.register_buffer("mean", torch.tensor(self.pixel_mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(self.pixel_std)[:, None, None], persistent=False)
         self.head_drop = nn.Dropout(self.dropout)
-        self.head = self.make_head(num_classes)
+        self.head = self.make_head(num_classes, self.num_features)
         #: Where the weights come from, in words.
         self.origin = "from scratch"
         if weights is not None:
@@ -116,17 +118,25 @@ class FrameModel(nn.Module, ABC):
         """Further extras, of layers that only the losses need: `forward` does without them."""
         return {}
 
-    def make_head(self, num_classes: int) -> nn.Module:
-        """A fresh classifier, (N, D) -> (N, num_classes)."""
-        return nn.Linear(self.num_features, num_classes)
+    def make_head(self, num_classes: int, num_features: int) -> nn.Module:
+        """A fresh classifier, (N, num_features) -> (N, num_classes); of D features, or several times as many."""
+        return nn.Linear(num_features, num_classes)
 
     def trunks(self) -> list[nn.Module]:
         """The layers that take the weights of ``trunk_name``: ``self.trunk``, unless there are several."""
         return [self.trunk]
 
+    def drop(self, features: Tensor) -> Tensor:
+        """Features (N, D) as the classifier reads them: with the dropout of the paper, in training."""
+        return self.head_drop(features)
+
+    def head_extras(self, head: nn.Module, dropped: Tensor, logits: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Extras of a classifier of `make_head`, of features as `drop` gives them (N, D) and their logits (N, K)."""
+        return {}
+
     def classify(self, features: Tensor) -> Tensor:
         """Features (N, D) -> logits (N, K)."""
-        return self.head(self.head_drop(features))
+        return self.head(self.drop(features))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K).
@@ -152,7 +162,10 @@ class FrameModel(nn.Module, ABC):
         """Logits, features, and what the losses of the paper need; images as in ``forward``."""
         maps = self.forward_features(images)
         features, extras = self.pool(maps)
-        return FrameOutput(self.classify(features), features, {**extras, **self.auxiliary(maps)})
+        dropped = self.drop(features)
+        logits = self.head(dropped)
+        of_head = self.head_extras(self.head, dropped, logits)
+        return FrameOutput(logits, features, {**extras, **self.auxiliary(maps), **of_head})
 
     def reset_classifier(self, num_classes: int) -> None:
         """A new, untrained classifier for another number of classes on the same features."""
@@ -160,7 +173,7 @@ class FrameModel(nn.Module, ABC):
             raise StgtError(f"a frame encoder needs at least 2 classes, not {num_classes}")
         like = next(self.head.parameters())
         self.num_classes = num_classes
-        self.head = self.make_head(num_classes).to(like).train(self.training)
+        self.head = self.make_head(num_classes, self.num_features).to(like).train(self.training)
 
     def resize(self, images: Tensor) -> Tensor:
         """Images as in ``forward`` -> (N, 3, image_size, image_size), floats from 0 to 1."""

@@ -93,9 +93,9 @@ class DAN(FrameModel):
                 nn.init.normal_(layer.weight, std=0.001)  # all gates begin at one half
         return channels
 
-    def make_head(self, num_classes: int) -> nn.Module:
+    def make_head(self, num_classes: int, num_features: int) -> nn.Module:
         """See `FrameModel`."""
-        return nn.Sequential(nn.Linear(self.num_features, num_classes, bias=False), nn.BatchNorm1d(num_classes))
+        return nn.Sequential(nn.Linear(num_features, num_classes, bias=False), nn.BatchNorm1d(num_classes))
 
     def encode(self, images: Tensor) -> Maps:
         """See `FrameModel`."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stgt.models.frames.base import FrameModel, FrameOutput, Maps
+from stgt.models.frames.base import FrameModel, Maps
 from stgt.models.frames.registry import register_frame_model
 
 #: Channels of the convolutions of VGG-16 (Simonyan & Zisserman, arXiv 1409.1556); None is a max pool.
@@ -149,6 +149,7 @@ class PyramidWithSuperResolution(FrameModel):
 
     paper = "Vo et al.: Pyramid with super resolution for in-the-wild facial expression recognition, IEEE Access 2020"
     default_dropout = 0.5
+    feature_parts = BRANCHES
     trunk_name = "vgg16_bn"
 
     def build(self) -> int:
@@ -167,9 +168,9 @@ class PyramidWithSuperResolution(FrameModel):
         )
         return BRANCHES * FEATURES
 
-    def make_head(self, num_classes: int) -> nn.Module:
+    def make_head(self, num_classes: int, num_features: int) -> nn.Module:
         """See `FrameModel`."""
-        return LateFusion(self.num_features, num_classes)
+        return LateFusion(num_features, num_classes)
 
     def trunks(self) -> list[nn.Module]:
         """See `FrameModel`."""
@@ -188,9 +189,6 @@ class PyramidWithSuperResolution(FrameModel):
         features = [self.embed(torch.cat((x.mean(dim=(2, 3)), x.amax(dim=(2, 3))), dim=1)) for x in maps]
         return torch.cat(features, dim=1), {}
 
-    def forward_all(self, images: Tensor) -> FrameOutput:
-        """See `FrameModel`."""
-        features, _ = self.pool(self.forward_features(images))
-        dropped = self.head_drop(features)
-        extras = {"branch_logits": self.head.branch_logits(dropped)}
-        return FrameOutput(self.head(dropped), features, extras)
+    def head_extras(self, head: nn.Module, dropped: Tensor, logits: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """What each branch says."""
+        return {"branch_logits": head.branch_logits(dropped)}

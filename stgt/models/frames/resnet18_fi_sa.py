@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stgt.models.frames.base import FrameModel, FrameOutput, Maps
+from stgt.models.frames.base import FrameModel, Maps
 from stgt.models.frames.registry import register_frame_model
 from stgt.models.frames.resnet18 import ResNet18Trunk
 
@@ -126,9 +126,9 @@ class ResNet18FeatureIntegrationSharedAffinity(FrameModel):
         self.affinity = SharedAffinity(self.trunk.channels)
         return self.affinity.num_features
 
-    def make_head(self, num_classes: int) -> nn.Module:
+    def make_head(self, num_classes: int, num_features: int) -> nn.Module:
         """See `FrameModel`."""
-        return CosineClassifier(self.num_features, num_classes, self.SCALE)
+        return CosineClassifier(num_features, num_classes, self.SCALE)
 
     def encode(self, images: Tensor) -> Maps:
         """(N, 512, 7, 7) for images of any side."""
@@ -138,7 +138,6 @@ class ResNet18FeatureIntegrationSharedAffinity(FrameModel):
         """See `FrameModel`."""
         return self.affinity(maps), {}
 
-    def forward_all(self, images: Tensor) -> FrameOutput:
-        """See `FrameModel`."""
-        output = super().forward_all(images)
-        return output._replace(extras={"cosine": output.logits / self.SCALE})
+    def head_extras(self, head: nn.Module, dropped: Tensor, logits: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """The logits without their scale."""
+        return {"cosine": logits / self.SCALE}
