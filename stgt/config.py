@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from stgt.errors import StgtError
+from stgt.terms import PAPER, parse_loss, parse_targets
 
 Config = TypeVar("Config")
 
@@ -163,8 +164,15 @@ class OptimisationConfig:
     label_smoothing: float = 0.1
     """Of the loss, whichever it is."""
     loss: str = "cross_entropy"
-    """What rare classes count: cross_entropy, see class_weights; class_balanced, the inverse of their effective number
-    of clips (Cui et al., CVPR 2019); logit_adjusted, logits shifted by log frequencies (Menon et al., ICLR 2021)."""
+    """Terms joined by +, such as cross_entropy+affinity:0.5; the first trains the classifier: cross_entropy, see
+    class_weights; class_balanced, the inverse of the effective number of clips (Cui et al., CVPR 2019); logit_adjusted,
+    logits shifted by log frequencies (Menon et al., ICLR 2021); focal, additive_angular_margin, kullback_leibler,
+    jeffreys, multi_label. On top: affinity, partition, region_biased, locality_preserving, centre, attentive_centre,
+    adaptive_correlation, branches, reconstruction. Or paper: that of a frame encoder's paper. See docs/losses.md."""
+    targets: str = "single"
+    """What a clip is held against: single, its label; where clips have shares of classes (votes of annotators)
+    majority, multi_label, draw (anew each epoch), distribution; class_mean, label smoothing by what is mixed up with
+    it; estimated, shares of similar clips by geometry, less of them from epoch to epoch."""
     class_weights: bool = True
     """Weigh the classes of cross_entropy by inverse square-root frequency."""
     class_balance: float = 0.999
@@ -180,7 +188,9 @@ class OptimisationConfig:
     """Norm; 0 switches it off."""
 
     def __post_init__(self) -> None:
-        require_one_of("optimisation.loss", self.loss, ("cross_entropy", "class_balanced", "logit_adjusted"))
+        if self.loss != PAPER:
+            parse_loss(self.loss)
+        parse_targets(self.targets)
         require_one_of("optimisation.sampling", self.sampling, ("natural", "balanced", "square_root"))
         if not 0 <= self.class_balance < 1:
             raise StgtError(f"optimisation.class_balance is {self.class_balance}; it is at least 0 and below 1")

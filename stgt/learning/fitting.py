@@ -26,8 +26,9 @@ from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json
 from stgt.learning.choice import EpochChoice
 from stgt.learning.distributed import share_statistics
-from stgt.learning.imbalance import ClassificationLoss, class_frequencies
+from stgt.learning.imbalance import class_frequencies
 from stgt.learning.loaders import clip_weights, evaluation_loader, training_loader
+from stgt.learning.losses import TrainingLoss
 from stgt.learning.module import ExpressionModule
 from stgt.learning.progress import Progress
 from stgt.learning.readout import read_out
@@ -171,10 +172,11 @@ class FoldFit:
     def new_module(self, clip_counts: tuple[int, ...]) -> ExpressionModule:
         """What is fitted; ``clip_counts`` as for ``ExpressionModule``."""
         task, optimisation = self.task, self.task.config.optimisation
+        model = self.new_model()
         return ExpressionModule(
-            self.new_model(),
+            model,
             optimisation,
-            ClassificationLoss(optimisation, self.class_frequencies()),
+            TrainingLoss.for_model(model, optimisation, self.class_frequencies()),
             clip_counts,
             self.seed,
             peak_class(task.model.pooling, task.labels),

@@ -9,6 +9,7 @@ from stgt.config import OptimisationConfig
 from stgt.evaluation.pooling import pool_clips
 from stgt.graphs.batch import WindowBatch
 from stgt.learning.distributed import processes, summed
+from stgt.learning.losses import TrainingLoss
 
 
 class ExpressionModule(lightning.LightningModule):
@@ -17,7 +18,7 @@ class ExpressionModule(lightning.LightningModule):
     Args:
         model: any model of the registry.
         config: how to fit it.
-        loss: of (B,K) logits and (B,) numbers of classes.
+        loss: what is minimised, of logits, targets and what else the model says in training.
         clip_counts: number of clips in each evaluation loader, in the order of the loaders.
         seed: of dropout and modality dropout; with the epoch and the step it fixes every random number, so that a
             training that was interrupted goes on exactly as it would have.
@@ -28,7 +29,7 @@ class ExpressionModule(lightning.LightningModule):
         self,
         model: nn.Module,
         config: OptimisationConfig,
-        loss: nn.Module,
+        loss: TrainingLoss,
         clip_counts: tuple[int, ...],
         seed: int,
         peak: int | None = None,
@@ -62,7 +63,9 @@ class ExpressionModule(lightning.LightningModule):
         # Fixed at every step, because loaders draw from the same generator at other moments when a training goes on.
         step = [self.seed, self.current_epoch, batch_index, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(step).generate_state(1)[0]))
-        loss = self.loss(self(batch), batch.target)
+        logits, extras = self.model.forward_training(**batch.inputs)
+        terms = self.loss(logits, batch.target, extras)
+        loss = self.loss.total(terms)
         self._losses.append(loss.detach())
         return loss
 
@@ -90,10 +93,13 @@ class ExpressionModule(lightning.LightningModule):
         ]
 
     def configure_optimizers(self) -> dict:
-        """AdamW, without decay on biases, norms and learned positions, under a one-cycle schedule."""
+        """AdamW under a one-cycle schedule, without decay on biases, norms, learned positions and the loss's centres."""
         decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
         free = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
         groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        learned = list(self.loss.parameters())
+        if learned:
+            groups.append({"params": learned, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 from stgt.config import OptimisationConfig
 from stgt.learning.distributed import share_statistics
-from stgt.learning.imbalance import ClassificationLoss
+from stgt.learning.losses import TrainingLoss
 
 rank, port, world, target = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 if world > 1:
@@ -31,8 +31,8 @@ torch.manual_seed(1)
 model = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Flatten(), torch.nn.Linear(6, 3))
 if world > 1:
     share_statistics(model)
-loss = ClassificationLoss(OptimisationConfig(), np.array([9.0, 4.0, 1.0]))
-value = loss(model(rows[rank::world]), labels[rank::world])
+loss = TrainingLoss(3, 6, OptimisationConfig(), np.array([9.0, 4.0, 1.0]))
+value = loss.total(loss(model(rows[rank::world]), labels[rank::world]))
 value.backward()
 found = {name: parameter.grad for name, parameter in model.named_parameters()} | dict(model.named_buffers())
 found["loss"] = value.detach()

@@ -1,95 +1,16 @@
-"""Rare classes: how clips are drawn, and losses against numbers worked out by hand."""
-
-import math
+"""Rare classes: how clips are drawn."""
 
 import numpy as np
 import pytest
-import torch
 
-from stgt.config import OptimisationConfig, TrainConfig, from_dict
+from stgt.config import TrainConfig, from_dict
 from stgt.errors import StgtError
-from stgt.learning.imbalance import (
-    ClassificationLoss,
-    class_frequencies,
-    drawing_weights,
-    effective_number_weights,
-)
+from stgt.learning.imbalance import class_frequencies, drawing_weights
 from stgt.learning.sampler import EpochSampler
 
 #: Three classes with 8, 2 and 1 clips.
 TARGETS = np.array([0] * 8 + [1] * 2 + [2])
 FREQUENCIES = np.array([8.0, 2.0, 1.0])
-#: Logits of two clips, of which the second is of a rare class, and their log softmax by hand.
-LOGITS = torch.tensor([[0.0, 0.0, math.log(2.0)], [math.log(3.0), 0.0, 0.0]])
-LABELS = torch.tensor([0, 1])
-#: Probabilities are 1/4, 1/4, 1/2 and 3/5, 1/5, 1/5.
-CROSS_ENTROPIES = (math.log(4.0), math.log(5.0))
-
-
-def loss(kind: str, frequencies=FREQUENCIES, **settings) -> ClassificationLoss:
-    settings = {"label_smoothing": 0.0, "class_weights": False, **settings}
-    return ClassificationLoss(OptimisationConfig(loss=kind, **settings), frequencies)
-
-
-def test_cross_entropy_by_hand():
-    assert loss("cross_entropy")(LOGITS, LABELS).item() == pytest.approx(sum(CROSS_ENTROPIES) / 2)
-    # Inverse square roots of 8 and 2 are to each other as 1 to 2; the mean is over weights.
-    weighted = loss("cross_entropy", class_weights=True)(LOGITS, LABELS).item()
-    assert weighted == pytest.approx((CROSS_ENTROPIES[0] + 2 * CROSS_ENTROPIES[1]) / 3)
-    # With smoothing 0.3 a tenth of the target is on each class.
-    smooth = loss("cross_entropy", label_smoothing=0.3)(LOGITS[:1], LABELS[:1]).item()
-    assert smooth == pytest.approx(0.7 * math.log(4) + 0.1 * (math.log(4) + math.log(4) + math.log(2)))
-
-
-def test_class_balanced_loss_by_hand():
-    # Effective numbers with beta 1/2: 2 - 2^-7 = 255/128, 3/2 and 1; their inverses sum to 128/255 + 2/3 + 1.
-    inverse = np.array([128 / 255, 2 / 3, 1.0])
-    weights = 3 * inverse / inverse.sum()
-    np.testing.assert_allclose(effective_number_weights(FREQUENCIES, 0.5), weights, rtol=1e-6)
-    value = loss("class_balanced", class_balance=0.5)(LOGITS, LABELS).item()
-    assert value == pytest.approx((weights[0] * CROSS_ENTROPIES[0] + weights[1] * CROSS_ENTROPIES[1]) / 2, rel=1e-6)
-
-
-def test_the_effective_number_runs_from_one_to_the_number_of_clips():
-    np.testing.assert_allclose(effective_number_weights(FREQUENCIES, 0.0), 1.0)
-    inverse = 1 / FREQUENCIES
-    np.testing.assert_allclose(effective_number_weights(FREQUENCIES, 1 - 1e-9), 3 * inverse / inverse.sum(), rtol=1e-6)
-    # A class without a clip counts nothing, and the others sum to their number.
-    np.testing.assert_allclose(effective_number_weights(np.array([4.0, 0.0, 4.0]), 0.9), [1, 0, 1])
-
-
-def test_logit_adjusted_loss_by_hand():
-    # The logits become log(8/11 · 1), log(2/11 · 1), log(1/11 · 2) and log(8/11 · 3), log(2/11), log(1/11).
-    expected = (math.log((8 + 2 + 2) / 8) + math.log((24 + 2 + 1) / 2)) / 2
-    assert loss("logit_adjusted")(LOGITS, LABELS).item() == pytest.approx(expected, rel=1e-6)
-    # With tau 0 nothing is adjusted, and a class without a clip does no harm.
-    plain = loss("logit_adjusted", logit_adjustment=0.0)(LOGITS, LABELS).item()
-    assert plain == pytest.approx(sum(CROSS_ENTROPIES) / 2)
-    absent = loss("logit_adjusted", np.array([8.0, 2.0, 0.0]), label_smoothing=0.1)(LOGITS, LABELS)
-    assert torch.isfinite(absent)
-
-
-@pytest.mark.parametrize("kind", ["cross_entropy", "class_balanced", "logit_adjusted"])
-def test_gradients(kind):
-    function = loss(kind, label_smoothing=0.1, class_weights=True).double()
-    logits = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    assert torch.autograd.gradcheck(lambda values: function(values, torch.tensor([0, 1, 2, 0])), logits)
-
-
-def test_rare_classes_pull_harder():
-    pulls = {}
-    for kind in ("cross_entropy", "class_balanced", "logit_adjusted"):
-        logits = torch.zeros(2, 3, requires_grad=True)
-        loss(kind)(logits, torch.tensor([0, 2])).backward()
-        pulls[kind] = (logits.grad[1, 2] / logits.grad[0, 0]).item()
-    assert pulls["cross_entropy"] == pytest.approx(1)
-    assert pulls["class_balanced"] > 5
-    assert pulls["logit_adjusted"] == pytest.approx((10 / 11) / (3 / 11), rel=1e-5)
-
-
-def test_without_clips_of_its_own_a_training_is_not_corrected():
-    function = ClassificationLoss(OptimisationConfig(loss="class_balanced", label_smoothing=0.0), None)
-    assert function(LOGITS, LABELS).item() == pytest.approx(sum(CROSS_ENTROPIES) / 2)
 
 
 def shares(values, weights) -> dict:
@@ -148,7 +69,6 @@ def test_losses_correct_what_drawing_has_left():
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"loss": "focal"}, "optimisation.loss is 'focal'; it is cross_entropy, class_balanced or logit_adjusted"),
         ({"sampling": "fair"}, "it is natural, balanced or square_root"),
         ({"class_balance": 1.0}, "at least 0 and below 1"),
     ],
