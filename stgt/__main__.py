@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("stgt.train", "train and score a model by a dataset's protocol"),
     "evaluate": ("stgt.evaluate", "score a trained model on a dataset"),
     "matrix": ("stgt.matrix", "score a model of every dataset on every other dataset: a cross-dataset matrix"),
+    "compare": ("stgt.compare", "several methods on the same clips and folds: one table, one figure"),
     "predict": ("stgt.predict", "read the expressions in videos: table, plot, annotated video"),
     "live": ("stgt.realtime.live", "watch a camera or a stream through a sliding window"),
     "export": ("stgt.export", "write a trained model as ONNX, checked against PyTorch; int8 on request"),

@@ -33,6 +33,19 @@ TRACEBACK = "failure.txt"
 ENDING_S = 5.0
 
 
+class FoldsFailedError(StgtError):
+    """Some of the folds failed; all others are finished.
+
+    Args:
+        tasks: those that were to be fitted.
+        reasons: number of a failed one -> why.
+    """
+
+    def __init__(self, tasks: Sequence[FoldTask], reasons: dict[int, str]) -> None:
+        super().__init__(failure_sentence(tasks, reasons))
+        self.reasons = reasons
+
+
 def fit_side_by_side(tasks: Sequence[FoldTask], jobs: int, progress: Progress) -> None:
     """Fit folds in up to ``jobs`` processes, which share the threads of this one.
 
@@ -44,7 +57,7 @@ def fit_side_by_side(tasks: Sequence[FoldTask], jobs: int, progress: Progress) -
         progress: hears of all folds.
 
     Raises:
-        StgtError: some fold failed; the sentence says which, and why. All others are finished then.
+        FoldsFailedError: some fold failed; the sentence says which, and why. All others are finished then.
     """
     waiting = deque(enumerate(tasks))
     count = min(jobs, len(tasks))
@@ -85,7 +98,7 @@ def fit_side_by_side(tasks: Sequence[FoldTask], jobs: int, progress: Progress) -
         for worker in workers:
             worker.kill()
     if failures:
-        raise StgtError(failure_sentence(tasks, failures))
+        raise FoldsFailedError(tasks, failures)
 
 
 class Worker:
@@ -144,7 +157,7 @@ def fit_tasks(connection: Connection, threads: int) -> None:
         return
 
 
-def fit_task(task: FoldTask, reporter: "Reporter") -> tuple[str, ...]:
+def fit_task(task: FoldTask, reporter: Progress) -> tuple[str, ...]:
     """Fit a fold: ``("done",)``, or ``("failed", sentence)``."""
     try:
         fit_fold(task, reporter)

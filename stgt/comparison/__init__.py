@@ -1,0 +1,1 @@
+"""Several methods side by side: the same clips, folds and scores for all."""
