@@ -7,7 +7,7 @@ import torch
 
 from stgt.config import TrainConfig, to_dict
 from stgt.errors import CheckpointError, StgtError
-from stgt.models.checkpoint import LoadedModel, read_description, read_settings, seen_subjects
+from stgt.models.checkpoint import SOURCES, LoadedModel, read_description, read_settings, seen_subjects
 from stgt.models.registry import ExpressionModel
 
 #: Settings that may differ from the checkpoint's: they change how a model is fitted, not what its weights compute.
@@ -96,12 +96,12 @@ def transfer_weights(model: ExpressionModel, labels: Sequence[str], source: Load
 
 
 def origin(meta: Mapping[str, Any], init: str) -> dict[str, Any]:
-    """What a checkpoint keeps of the one that it was initialised from: enough to find out whose faces it has seen.
+    """What a checkpoint keeps of one that it comes from: enough to find out whose faces it has seen.
 
     Args:
-        meta: the JSON of the initial checkpoint.
+        meta: the JSON of the other checkpoint.
         init: as it was given.
     """
     extra = meta.get("extra", {})
-    kept = {key: extra[key] for key in ("training_subjects", "initialised_from") if key in extra}
+    kept = {key: extra[key] for key in ("training_subjects", *SOURCES) if key in extra}
     return {"checkpoint": init, "weights_sha256": meta["weights_sha256"], "dataset": meta.get("dataset"), "extra": kept}

@@ -23,6 +23,9 @@ from stgt.models.registry import ExpressionModel, create_model
 #: Grows with every change of what the two files hold, or of what the same weights compute.
 FORMAT_VERSION = 2
 
+#: The trained models that another may come from, by their names in its description.
+SOURCES = ("initialised_from", "distilled_from")
+
 #: What is given in place of a path for the weights that come with the package.
 PRETRAINED = "pretrained"
 #: Their name in ``stgt.weights``.
@@ -178,7 +181,7 @@ def without_files(config: ModelConfig) -> ModelConfig:
 
 
 def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
-    """The subjects of ``dataset`` that a model was trained on, or the model that it was initialised from, and so on.
+    """The subjects of ``dataset`` that a model was trained on, or one that it comes from (``SOURCES``), and so on.
 
     Args:
         meta: the model's JSON.
@@ -189,8 +192,10 @@ def seen_subjects(meta: dict[str, Any], dataset: str) -> set[str]:
     # Variants of a dataset (NAME@VARIANT) show the same people.
     wanted = [name.partition("@")[0] for name in dataset.split(",")]
     seen = {f"{name}:{subject}" if len(wanted) > 1 else subject for name, subject in own if name in wanted}
-    before = extra.get("initialised_from")
-    return seen | (seen_subjects(before, dataset) if before else set())
+    for source in SOURCES:
+        before = extra.get(source)
+        seen |= seen_subjects(before, dataset) if before else set()
+    return seen
 
 
 def qualified(dataset: str | None, subjects: Sequence[str]) -> set[tuple[str, str]]:
