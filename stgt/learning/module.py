@@ -63,11 +63,14 @@ class ExpressionModule(lightning.LightningModule):
         # Fixed at every step, because loaders draw from the same generator at other moments when a training goes on.
         step = [self.seed, self.current_epoch, batch_index, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(step).generate_state(1)[0]))
-        logits, extras = self.model.forward_training(**batch.inputs)
-        terms = self.loss(logits, batch.target, extras)
-        loss = self.loss.total(terms)
+        loss = self.training_loss(batch)
         self._losses.append(loss.detach())
         return loss
+
+    def training_loss(self, batch: WindowBatch) -> Tensor:
+        """What a step minimises; random numbers are fixed by then."""
+        logits, extras = self.model.forward_training(**batch.inputs)
+        return self.loss.total(self.loss(logits, batch.target, extras))
 
     def on_validation_epoch_start(self) -> None:
         """Empty the window collections, and close the epoch's training loss."""
@@ -93,11 +96,11 @@ class ExpressionModule(lightning.LightningModule):
         ]
 
     def configure_optimizers(self) -> dict:
-        """AdamW under a one-cycle schedule, without decay on biases, norms, learned positions and the loss's centres."""
+        """AdamW under a one-cycle schedule; no decay on biases, norms, learned positions and the centres of losses."""
         decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
         free = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
         groups = [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        learned = list(self.loss.parameters())
+        learned = [p for name, p in self.named_parameters() if not name.startswith("model.")]
         if learned:
             groups.append({"params": learned, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
