@@ -148,6 +148,11 @@ class ModelConfig:
                 "model.without leaves out geometry, which is all that model.streams has; add actions, patches or frames"
             )
 
+    @property
+    def folder_name(self) -> str:
+        """The model's name where files are called by it: without the colon that some systems refuse."""
+        return self.name.replace(":", "-")
+
 
 @dataclass(frozen=True)
 class OptimisationConfig:
@@ -167,8 +172,9 @@ class OptimisationConfig:
     """Terms joined by +, such as cross_entropy+affinity:0.5; the first trains the classifier: cross_entropy, see
     class_weights; class_balanced, the inverse of the effective number of clips (Cui et al., CVPR 2019); logit_adjusted,
     logits shifted by log frequencies (Menon et al., ICLR 2021); focal, additive_angular_margin, kullback_leibler,
-    jeffreys, multi_label. On top: affinity, partition, region_biased, locality_preserving, centre, attentive_centre,
-    adaptive_correlation, branches, reconstruction. Or paper: that of a frame encoder's paper. See docs/losses.md."""
+    jeffreys, multi_label, branches. On top: affinity, partition, region_biased, locality_preserving, centre,
+    attentive_centre, adaptive_correlation, reconstruction. Or paper: that of a frame encoder's paper; see
+    docs/losses.md."""
     targets: str = "single"
     """What a clip is held against: single, its label; where clips have shares of classes (votes of annotators)
     majority, multi_label, draw (anew each epoch), distribution; class_mean, label smoothing by what is mixed up with

@@ -23,6 +23,7 @@ CLASSIFICATION_LOSSES: dict[str, dict[str, float | None]] = {
     "kullback_leibler": {"smoothing": 0.0},
     "jeffreys": {"smoothing": 0.01},
     "multi_label": {},
+    "branches": {"smoothing": None},
 }
 
 #: The losses that come on top of them.
@@ -34,7 +35,6 @@ FURTHER_LOSSES: dict[str, dict[str, float | None]] = {
     "centre": {"rate": 0.5},
     "attentive_centre": {"rate": 0.5},
     "adaptive_correlation": {},
-    "branches": {"smoothing": None},
     "reconstruction": {},
 }
 

@@ -72,7 +72,7 @@ class Context:
         num_classes: K.
         config: settings that a term's parameters are taken from where they are not given.
         frequencies: (K,) clips of each class as they are drawn; None: all classes count alike.
-        sample: what the model says of one window, for the names and sizes of its extras.
+        sample: what the model says of some windows, for the names and sizes of its extras.
         first: whether it is the term that trains the classifier.
     """
 

@@ -9,6 +9,9 @@ from stgt.learning.losses.base import Context, LossBatch, LossTerm
 class Branches(LossTerm):
     """Mean cross entropy of the branches' own logits, (B, branches, K).
 
+    Vo et al., "Pyramid with super resolution", IEEE Access 2020, whose branches are averaged only when a face is read:
+    it is at least the cross entropy of their mean.
+
     Args:
         context: what it is made for.
         smoothing: part of the target spread over all classes.

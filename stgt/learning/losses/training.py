@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from stgt.config import OptimisationConfig
 from stgt.errors import StgtError
+from stgt.faces.crops import CROP_SIZE
+from stgt.graphs.geometry import GEOMETRY_CHANNELS
 from stgt.learning.losses.base import Context, LossBatch
 from stgt.learning.losses.registry import TERMS
 from stgt.models.registry import ExpressionModel
@@ -30,7 +32,7 @@ class TrainingLoss(nn.Module):
         num_features: D, size of the ``features`` of the model.
         config: which terms, and what their parameters are where the text does not give them.
         class_counts: (K,) clips of each class as they are drawn; None: all classes count alike.
-        sample: the logits and extras that the model gives for one window; none: it gives features alone.
+        sample: logits and extras that the model gives for some windows; none: it gives features alone.
 
     Raises:
         StgtError: a term needs what the model does not give, or the loss is ``paper``, which `for_model` resolves.
@@ -51,7 +53,7 @@ class TrainingLoss(nn.Module):
         if config.loss == PAPER:
             raise StgtError("the loss paper is that of a frame encoder's paper; name a loss, or train a frame encoder")
         logits, extras = sample or (torch.zeros(1, num_classes), {"features": torch.zeros(1, num_features)})
-        tried = LossBatch(logits, torch.zeros(1, dtype=torch.long), extras)
+        tried = LossBatch(logits, torch.zeros(len(logits), dtype=torch.long), extras)
         self.weights: dict[str, float] = {}
         self.terms = nn.ModuleDict()
         for term in parse_loss(config.loss):
@@ -97,29 +99,36 @@ def loss_text(model: ExpressionModel, config: OptimisationConfig) -> str:
     """
     if config.loss != PAPER:
         return config.loss
-    text = getattr(model, "paper_loss", None)
-    if text is None:
+    from stgt.models.frames import FrameModel  # late: geometry alone needs no timm
+
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, FrameModel):
         raise StgtError(
             f"the loss paper is that of a frame encoder's paper, and {model.config.name} is none; name a loss, such as "
             "cross_entropy"
         )
-    return text
+    return encoder.paper_loss
 
 
 @torch.no_grad()
 def try_model(model: ExpressionModel) -> tuple[Tensor, dict[str, Tensor]]:
-    """Logits and extras of one window in which nothing moves and crops are black, for their names and sizes."""
+    """Logits and extras in training of two windows in which nothing moves, for their names and sizes.
+
+    The model, and whoever draws random numbers, are left as they were.
+    """
     like = next(model.parameters())
     frames = model.window.frames
     inputs = {
-        "geometry": like.new_zeros(1, frames, len(model.layout), 12),
-        "mask": torch.ones(1, frames, dtype=torch.bool, device=like.device),
+        "geometry": like.new_zeros(2, frames, len(model.layout), GEOMETRY_CHANNELS),
+        "mask": torch.ones(2, frames, dtype=torch.bool, device=like.device),
     }
     if "frames" in model.streams:
-        size = (1, model.config.stream_frames, 3, 112, 112)
-        inputs["frames"] = torch.zeros(size, dtype=torch.uint8, device=like.device)
+        inputs["frames"] = torch.zeros(2, 1, 3, CROP_SIZE, CROP_SIZE, dtype=torch.uint8, device=like.device)
     training = model.training
-    model.eval()
-    found = model.forward_training(**inputs)
+    kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    with torch.random.fork_rng(devices=[]):
+        found = model.train().forward_training(**inputs)
     model.train(training)
+    for buffer, before in kept:
+        buffer.copy_(before)
     return found

@@ -31,6 +31,7 @@ class ACNNLBP(FrameModel):
     """
 
     paper = "Li, Jin, Zhou, Kubota, Ju: Attention mechanism-based CNN, Neurocomputing 411, 2020"
+    paper_loss = "cross_entropy(smoothing=0,class_weights=0)+reconstruction:1"
     default_dropout = 0.5
 
     def build(self) -> int:

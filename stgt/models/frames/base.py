@@ -55,6 +55,8 @@ class FrameModel(nn.Module, ABC):
     name: ClassVar[str] = ""
     #: Authors, title, venue.
     paper: ClassVar[str] = ""
+    #: What the paper minimises, as ``OptimisationConfig.loss`` has it; here plain cross entropy.
+    paper_loss: ClassVar[str] = "cross_entropy(smoothing=0,class_weights=0)"
     #: Learned parameters as the paper or its code has them, None where neither says; at how many classes, which side.
     published_parameters: ClassVar[int | None] = None
     published_classes: ClassVar[int] = 7

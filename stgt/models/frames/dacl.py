@@ -31,6 +31,7 @@ class DeepAttentiveCenterLoss(FrameModel):
     """
 
     paper = "Farzaneh, Qi: Facial expression recognition in the wild via deep attentive center loss, WACV 2021"
+    paper_loss = "cross_entropy(smoothing=0,class_weights=0)+attentive_centre:0.01"
     published_parameters = 103_042_311
     trunk_name = "resnet18"
 

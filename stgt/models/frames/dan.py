@@ -75,6 +75,7 @@ class DAN(FrameModel):
     """
 
     paper = "Wen, Lin, Wang, Xu: Distract Your Attention, Biomimetics 8(2), 2023, arXiv 2109.07270"
+    paper_loss = "cross_entropy(smoothing=0,class_weights=0)+affinity:1+partition:1"
     published_parameters = 19_720_000
     published_classes = 8
     trunk_name = "resnet18"

@@ -30,6 +30,7 @@ class DeepLocalityPreservingCNN(FrameModel):
     """
 
     paper = "Li, Deng: Reliable crowdsourcing and deep locality-preserving learning for unconstrained facial expression recognition, IEEE TIP 2019"  # noqa: E501
+    paper_loss = "cross_entropy(smoothing=0,class_weights=0)+locality_preserving(neighbours=20):0.003"
     published_parameters = 74_944_743
     published_image_size = 100
 

@@ -28,6 +28,7 @@ class MultiTaskEfficientNetB2(FrameModel):
     """
 
     paper = "Savchenko, Savchenko, Makarov: Classifying emotions and engagement in online learning based on a single facial expression recognition neural network, IEEE TAC 2022"  # noqa: E501
+    paper_loss = "cross_entropy(smoothing=0,class_weights=1)"
     published_parameters = 7_700_994 + 8 * 1409
     published_classes = 8
     published_image_size = 260

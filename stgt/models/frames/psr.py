@@ -148,6 +148,7 @@ class PyramidWithSuperResolution(FrameModel):
     """
 
     paper = "Vo et al.: Pyramid with super resolution for in-the-wild facial expression recognition, IEEE Access 2020"
+    paper_loss = "branches(smoothing=0.1)"
     default_dropout = 0.5
     feature_parts = BRANCHES
     trunk_name = "vgg16_bn"

@@ -61,6 +61,7 @@ class RAN(FrameModel):
     """
 
     paper = "Wang, Peng, Yang, Meng, Qiao: Region Attention Networks, IEEE TIP 29, 2020, arXiv 1905.04075"
+    paper_loss = "cross_entropy(smoothing=0,class_weights=0)+region_biased(margin=0.02):1"
     published_parameters = 11_190_000
     published_classes = 8
     trunk_name = "resnet18"

@@ -116,6 +116,7 @@ class ResNet18FeatureIntegrationSharedAffinity(FrameModel):
     MARGIN = 0.3
 
     paper = "Shi, Zhu: Learning to amend facial expression representation via de-albino and affinity, arXiv 2103.10189"
+    paper_loss = "additive_angular_margin(margin=0.3,scale=30)"
     published_parameters = 11_200_000
     trunk_name = "resnet18"
 
