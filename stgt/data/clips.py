@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from stgt.config import ModelConfig, WindowConfig, parse_streams
+from stgt.config import ModelConfig, WindowConfig, is_frame_model, parse_streams
 from stgt.data.catalog.layouts import Clip
 from stgt.data.preparation.prepared import Prepared
 from stgt.data.sampling import Cut, evaluation_cuts, lengthened, sped, training_cut
@@ -19,10 +19,10 @@ from stgt.faces.tracks import LandmarkTrack
 from stgt.graphs.actions import action_stream
 from stgt.graphs.aligned import AlignedTrack, align_track
 from stgt.graphs.batch import WindowBatch
-from stgt.graphs.geometry import geometry_stream
+from stgt.graphs.geometry import GEOMETRY_CHANNELS, geometry_stream
 from stgt.graphs.layout import load_layout
-from stgt.graphs.neutral import NeutralEstimator, NeutralFace
-from stgt.graphs.windows import TIME_TOLERANCE_S, Window, cut_window
+from stgt.graphs.neutral import NeutralEstimator, NeutralFace, average_neutral
+from stgt.graphs.windows import TIME_TOLERANCE_S, cut_window
 
 if TYPE_CHECKING:
     from stgt.learning.augmentation import Augmentation
@@ -61,6 +61,8 @@ class WindowReader:
         self.reads_actions = "actions" in streams
         self.patch_size = model.patch_size if "patches" in streams else 0
         self.stream_frames = model.stream_frames if "frames" in streams else 0
+        # Landmarks then only say where faces are: they need no alignment, and the geometry stream stays zero.
+        self.frames_alone = is_frame_model(model.name)
 
     @property
     def needs_crops(self) -> bool:
@@ -82,7 +84,7 @@ class WindowReader:
 
         Args:
             track: any track that covers the window; frames before it serve to know the person's neutral face, later
-                ones do not matter. None: ``aligned`` is given, and the model reads no pixels.
+                ones do not matter. None: ``aligned`` is given, and the model reads no patches.
             crops: of the same frames; only needed if the model reads pixels.
             start_s: on the track's clock.
             augmentation: for training; draws from ``generator``.
@@ -98,7 +100,7 @@ class WindowReader:
         if aligned is None:
             aligned = self.align(track.slice(None, end_s) if len(track) and track.times[-1] > end_s else track)
         if neutral is None:
-            neutral = self.neutral(aligned, end_s)
+            neutral = average_neutral(self.layout) if self.frames_alone else self.neutral(aligned, end_s)
         shown = None
         if self.window.short != "mask" and len(aligned) and start_s <= aligned.times[0]:
             aligned, shown = lengthened(aligned, end_s, self.window)
@@ -110,12 +112,19 @@ class WindowReader:
             raise ValueError("the model reads pixels, so crops are needed")
         frame_index = window.frame_index if shown is None else shown[window.frame_index]
         sample = self.with_pixels(sample, track, crops, frame_index, mirrored)
-        if self.stream_frames and not window.valid.any():
-            return self.with_pictures(sample, track, crops, window, mirrored)
+        if self.stream_frames and not window.valid.any() and len(aligned):
+            apart_s = np.abs(aligned.times[window.frame_index] - window.times)
+            near = apart_s <= self.window.max_gap_s + TIME_TOLERANCE_S
+            return self.with_pictures(sample, crops, frame_index, near, mirrored)
         return sample
 
     def align(self, track: LandmarkTrack) -> AlignedTrack:
-        """The model's nodes on the aligned faces of a track."""
+        """The model's nodes on the aligned faces of a track; zeros for a model of frames alone."""
+        if self.frames_alone:
+            zeros = np.zeros((), np.float32)  # as wide as it needs to be, and without memory
+            points = np.broadcast_to(zeros, (len(track), len(self.layout), 3))
+            actions = np.broadcast_to(zeros, track.blendshapes.shape)
+            return AlignedTrack(points, actions, track.times, track.valid)
         return align_track(track, self.layout)
 
     def neutral(self, track: AlignedTrack, until_s: float) -> NeutralFace:
@@ -147,6 +156,13 @@ class WindowReader:
             augmentation: for training; draws from ``generator``.
             generator: of all randomness.
         """
+        if self.frames_alone:
+            mirrored = False
+            if augmentation is not None:
+                mirrored = augmentation.draw_mirrored(generator)
+                valid = augmentation.drop_frames(valid, generator)
+            geometry = np.zeros((len(valid), len(self.layout), GEOMETRY_CHANNELS), np.float32)
+            return WindowSample(geometry, valid), mirrored
         mirrored, rest, rest_actions = False, neutral.nodes, neutral.actions
         if augmentation is not None:
             augmented = augmentation(points, actions, valid, neutral, generator)
@@ -168,46 +184,56 @@ class WindowReader:
     def with_pixels(
         self,
         sample: WindowSample,
-        track: LandmarkTrack,
+        track: LandmarkTrack | None,
         crops: CropSequence,
         frame_index: NDArray[np.int64],
         mirrored: bool,
     ) -> WindowSample:
         """``sample`` with the appearance streams; ``frame_index`` (T,) says which frames of the track it shows."""
         valid, picked = sample.mask, self.picked
-        read = valid if self.patch_size else valid & np.isin(np.arange(len(valid)), picked)
+        if not self.patch_size:
+            return self.with_frames(sample, crops, frame_index[picked], valid[picked], mirrored)
         # Invalid frames stay black, and so do their patches.
         pixels = np.zeros((len(valid), CROP_SIZE, CROP_SIZE, 3), np.uint8)
-        pixels[read] = crops.decode(frame_index[read])
-        patches = frames = None
-        if self.patch_size:
-            patches = self.patches(pixels, track.points[frame_index])
-            if mirrored:
-                patches = patches[:, self.layout.mirror, :, ::-1]
-        if self.stream_frames:
-            frames = pixels[picked, :, ::-1] if mirrored else pixels[picked]
-            frames = frames.transpose(0, 3, 1, 2)
-        return replace(
-            sample, patches=patches, frames=frames, frames_mask=valid[picked] if frames is not None else None
-        )
+        pixels[valid] = crops.decode(frame_index[valid])
+        patches = self.patches(pixels, track.points[frame_index])
+        if mirrored:
+            patches = patches[:, self.layout.mirror, :, ::-1]
+        sample = replace(sample, patches=patches)
+        if not self.stream_frames:
+            return sample
+        return replace(sample, frames=channels_first(pixels[picked], mirrored), frames_mask=valid[picked])
+
+    def with_frames(
+        self,
+        sample: WindowSample,
+        crops: CropSequence,
+        index: NDArray[np.int64],
+        shown: NDArray[np.bool_],
+        mirrored: bool,
+    ) -> WindowSample:
+        """``sample`` with the crops (F,) of the frames stream; those that are not shown stay black."""
+        pixels = np.zeros((len(index), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        pixels[shown] = crops.decode(index[shown])
+        return replace(sample, frames=channels_first(pixels, mirrored), frames_mask=shown)
 
     def with_pictures(
-        self, sample: WindowSample, track: LandmarkTrack, crops: CropSequence, window: Window, mirrored: bool
+        self,
+        sample: WindowSample,
+        crops: CropSequence,
+        frame_index: NDArray[np.int64],
+        near: NDArray[np.bool_],
+        mirrored: bool,
     ) -> WindowSample:
         """``sample``, a window without any face, with the crops of pictures that show one all the same.
 
         In a picture that was cut around a face (``Clip.aligned``) the landmarks may not be found: the frames stream
-        then sees the picture, and everything else that there is no face.
+        then sees the picture, and everything else that there is no face. ``near`` (T,) says which frames of the window
+        have a frame of the track at their time.
         """
-        index = window.frame_index[self.picked]
-        near = np.abs(track.times[index] - window.times[self.picked]) <= self.window.max_gap_s + TIME_TOLERANCE_S
-        shown = near & (np.diff(crops.offsets)[index] > 0)
-        if not shown.any():
-            return sample
-        frames = sample.frames.copy()
-        pixels = crops.decode(index[shown])
-        frames[shown] = (pixels[:, :, ::-1] if mirrored else pixels).transpose(0, 3, 1, 2)
-        return replace(sample, frames=frames, frames_mask=shown)
+        index = frame_index[self.picked]
+        shown = near[self.picked] & (np.diff(crops.offsets)[index] > 0)
+        return self.with_frames(sample, crops, index, shown, mirrored) if shown.any() else sample
 
 
 class WindowDataset(Dataset[WindowSample]):
@@ -292,7 +318,7 @@ class WindowDataset(Dataset[WindowSample]):
         number, cut = self.items[index]
         clip, reader = self.clips[number], self.reader
         aligned = self.aligned(number)
-        track = self.prepared.track(clip) if aligned is None or reader.needs_crops else None
+        track = self.prepared.track(clip) if aligned is None or reader.patch_size else None
         crops = self.prepared.crops(clip) if reader.needs_crops else None
         if self.augmentation is None:
             sample = reader.read(track, crops, cut.start_s, speed=cut.speed, aligned=aligned)
@@ -333,13 +359,19 @@ class AlignedMemory:
 
     def keep(self, number: int, track: AlignedTrack) -> None:
         """Keep a track that is not here yet."""
-        size_bytes = sum(array.nbytes for array in (track.points, track.blendshapes, track.times, track.valid))
+        arrays = (track.points, track.blendshapes, track.times, track.valid)
+        size_bytes = sum(array.nbytes for array in arrays if any(array.strides))  # else one number, seen many times
         self.full = self.full or size_bytes > self.left_bytes
         if self.full:
             self._last = number, track
         else:
             self._kept[number] = track
             self.left_bytes -= size_bytes
+
+
+def channels_first(pixels: NDArray[np.uint8], mirrored: bool) -> NDArray[np.uint8]:
+    """(F, S, S, 3) crops -> (F, 3, S, S), left and right exchanged if they are to be mirrored."""
+    return (pixels[:, :, ::-1] if mirrored else pixels).transpose(0, 3, 1, 2)
 
 
 def collate(samples: Sequence[WindowSample]) -> WindowBatch:

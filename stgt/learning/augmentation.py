@@ -59,7 +59,7 @@ class Augmentation:
         """
         config = self.config
         rest, rest_actions = neutral.nodes, neutral.actions
-        mirrored = bool(generator.random() < config.mirror)
+        mirrored = self.draw_mirrored(generator)
         if mirrored:
             sides, sign = mirrored_actions(), np.array([-1.0, 1.0, 1.0], points.dtype)
             points, rest = points[:, self.mirror] * sign, rest[self.mirror] * sign
@@ -78,6 +78,10 @@ class Augmentation:
             self.drop_frames(valid, generator),
             mirrored,
         )
+
+    def draw_mirrored(self, generator: np.random.Generator) -> bool:
+        """Whether left and right are to be exchanged this time."""
+        return bool(generator.random() < self.config.mirror)
 
     def drop_frames(self, valid: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Make frames invalid at random, but never the last valid one."""

@@ -136,7 +136,7 @@ class FoldFit:
         lightning.seed_everything(self.seed, verbose=False)
         evaluated = [clips for clips in (self.validation_clips, self.test_clips) if clips]
         self.module = self.new_module(tuple(len(clips) for clips in evaluated))
-        self.logger = TensorBoardLogger(task.tensorboard, name=task.model.name, version=f"fold_{task.fold.index}")
+        self.logger = TensorBoardLogger(task.tensorboard, name=task.model.folder_name, version=f"fold_{task.fold.index}")
         choice = EpochChoice(
             self.tables(self.validation_clips) if self.validation_clips else None,
             self.tables(self.test_clips),

@@ -81,7 +81,7 @@ def run_folder(config: TrainConfig, prepared: Prepared) -> Path:
     settings["checkpoint_format"] = FORMAT_VERSION
     settings["clips"] = hashlib.sha256(content.encode()).hexdigest()[:16]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    folder = Path(config.output) / (config.name or f"{config.dataset}-{config.model.name}-{digest}")
+    folder = Path(config.output) / (config.name or f"{config.dataset}-{config.model.folder_name}-{digest}")
     marker = folder / "settings.json"
     if marker.exists():
         changed = difference(read_json(marker), settings)
@@ -125,7 +125,7 @@ def run_models(
             fold=fold,
             labels=labels,
             prepared=prepared,
-            folder=folder / model.name / f"fold_{fold.index}",
+            folder=folder / model.folder_name / f"fold_{fold.index}",
             tensorboard=folder / "tensorboard",
             init=config.init if model is config.model else None,
         )

@@ -1,5 +1,6 @@
 """Frame encoders on the road of clips: each crop of a window is read for itself, and a pool makes one of them."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,8 +35,9 @@ class FrameClipModel(ExpressionModel):
         parts = encoder.feature_parts
         pool = create_frame_pool(config, encoder.num_features // parts)
         super().__init__(config, num_classes, window, num_features=parts * pool.num_features)
-        #: The frames of a window that it looks at, as `WindowReader.picked`.
-        self.places = [round(place) for place in torch.linspace(0, window.frames - 1, config.stream_frames).tolist()]
+        # The frames of a window that it looks at are those of `WindowReader.picked`.
+        places = np.linspace(0, window.frames - 1, config.stream_frames).round().astype(np.int64)
+        self.register_buffer("places", torch.eye(window.frames)[torch.from_numpy(places)], persistent=False)
         self.encoder = encoder
         self.pool = pool
         fits = self.num_features == encoder.num_features
@@ -138,10 +140,7 @@ class FrameClipModel(ExpressionModel):
     def _attention(self, weights: Tensor, mask: Tensor) -> Attention:
         """Weights (B, F) of the crops -> weights of the window's frames; the nodes of a frame are not told apart."""
         length, nodes = mask.shape[1], len(self.layout)
-        frames = weights.new_zeros(len(weights), self.window.frames)
-        for crop, place in enumerate(self.places[: weights.shape[1]]):
-            frames[:, place] += weights[:, crop]
-        frames = frames[:, :length] * mask
+        frames = (weights @ self.places[: weights.shape[1]].to(weights.dtype))[:, :length] * mask
         # Crops may be known where landmarks are not; then all frames that are valid count alike.
         frames = torch.where(frames.sum(dim=1, keepdim=True) > 0, frames, mask.to(frames.dtype))
         frames = frames / frames.sum(dim=1, keepdim=True).clamp(min=torch.finfo(frames.dtype).tiny)
