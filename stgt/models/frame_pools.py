@@ -8,9 +8,10 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from stgt.config import ModelConfig
-from stgt.models.blocks import AttentionPool, TransformerLayer
+from stgt.models.blocks import AttentionPool, TransformerLayer, mask_bias
 
 #: Channels of the temporal transformer.
 TRANSFORMER_WIDTH = 256
@@ -91,7 +92,8 @@ class FrameAttentionPool(FramePool):
     arXiv 1907.00193; of Region Attention Networks (arXiv 1905.04075) with frames in the place of regions.
     ``a_i = sigmoid(q f_i)``, ``m = sum a_i f_i / sum a_i``, ``b_i = sigmoid(p [f_i : m])``; the result (2 D) is
     ``sum a_i b_i [f_i : m] / sum a_i b_i``, and ``a_i b_i`` over its sum the weight of a frame. A single frame gives
-    ``[f : f]``. Shapes as in `FramePool`.
+    ``[f : f]``. What is scored is brought to mean 0 and variance 1 first, which is not in the papers: encoders differ
+    a thousandfold in the size of their features. Shapes as in `FramePool`.
     """
 
     def __init__(self, width: int) -> None:
@@ -101,11 +103,15 @@ class FrameAttentionPool(FramePool):
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `FramePool`."""
-        alone = torch.sigmoid(self.self_attention(features)[..., 0]) * mask
-        mean = weighted_sum(normalised(alone), features)
-        pairs = torch.cat((features, mean[:, None].expand_as(features)), dim=-1)
-        weights = normalised(alone * torch.sigmoid(self.relation(pairs)[..., 0]))
-        return weighted_sum(weights, pairs), weights
+        normal = self._normal(features)
+        alone = F.logsigmoid(self.self_attention(normal)[..., 0])
+        mean = weighted_sum(shares(alone, mask), features)
+        pairs = torch.cat((normal, self._normal(mean)[:, None].expand_as(normal)), dim=-1)
+        weights = shares(alone + F.logsigmoid(self.relation(pairs)[..., 0]), mask)
+        return torch.cat((weighted_sum(weights, features), mean), dim=1), weights
+
+    def _normal(self, features: Tensor) -> Tensor:
+        return F.layer_norm(features, (self.width,))
 
 
 class TransformerPool(FramePool):
@@ -157,6 +163,12 @@ def even_weights(mask: Tensor, dtype: torch.dtype) -> Tensor:
 def normalised(weights: Tensor) -> Tensor:
     """(B, F), not negative -> the same with a sum of 1, or zeros where all are."""
     return weights / weights.sum(dim=1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+
+
+def shares(logarithms: Tensor, mask: Tensor) -> Tensor:
+    """(B, F) logarithms of weights -> weights with a sum of 1, zeros where masked; none of them is too small to divide
+    by, as their product might be."""
+    return (logarithms + mask_bias(mask, logarithms.dtype)).softmax(dim=1) * mask
 
 
 def weighted_sum(weights: Tensor, features: Tensor) -> Tensor:
