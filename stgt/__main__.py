@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synthesize": ("stgt.synthesize", "render expressive faces that need no licence"),
     "prepare": ("stgt.prepare", "extract landmark tracks and face crops of a dataset, once"),
     "train": ("stgt.train", "train and score a model by a dataset's protocol"),
+    "distill": ("stgt.distill", "teach a light model what a heavy one knows: alone and distilled in one report"),
     "evaluate": ("stgt.evaluate", "score a trained model on a dataset"),
     "matrix": ("stgt.matrix", "score a model of every dataset on every other dataset: a cross-dataset matrix"),
     "compare": ("stgt.compare", "several methods on the same clips and folds: one table, one figure"),
