@@ -3,10 +3,34 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stgt.terms import PAPER, parse_loss, parse_targets
+
 _LOSSES = {
     "cross_entropy": "cross entropy",
     "class_balanced": "class-balanced loss (Cui et al. 2019, beta {class_balance})",
     "logit_adjusted": "logit-adjusted loss (Menon et al. 2021, tau {logit_adjustment})",
+    "focal": "focal loss (Lin et al. 2017, gamma {gamma:g})",
+    "additive_angular_margin": "additive angular margin (Deng et al. 2019, margin {margin:g}, scale {scale:g})",
+    "kullback_leibler": "Kullback-Leibler divergence",
+    "jeffreys": "Jeffreys divergence",
+    "multi_label": "any of several classes accepted (Barsoum et al. 2016)",
+    "branches": "cross entropy of every branch",
+}
+#: The settings that parameters of losses stand for.
+_SETTINGS = {"beta": "class_balance", "tau": "logit_adjustment"}
+#: What a power of the inverse frequency is called.
+_CLASS_WEIGHTS = {
+    0.0: "with all clips weighed alike",
+    0.5: "with classes weighed by inverse square-root frequency",
+    1.0: "with classes weighed by inverse frequency",
+}
+_TARGETS = {
+    "majority": "majority votes as targets",
+    "multi_label": "all classes with enough votes as targets",
+    "draw": "a class drawn from the votes in each epoch as target",
+    "distribution": "shares of the classes as targets",
+    "class_mean": "labels smoothed by what their class is mixed up with",
+    "estimated": "shares of the classes estimated from similar clips as targets",
 }
 _SAMPLINGS = {
     "natural": "every clip drawn once an epoch",
@@ -37,7 +61,7 @@ def recipe_sentences(config: Mapping[str, Any]) -> list[str]:
         config: the settings of a training, nested as ``stgt.config.to_dict`` gives them.
     """
     optimisation, window = config.get("optimisation") or {}, config.get("window") or {}
-    fitted = [*_loss(optimisation), *_drawn(optimisation, config.get("dataset_weights") or "")]
+    fitted = [*_loss(optimisation), *_targets(optimisation), *_drawn(optimisation, config.get("dataset_weights") or "")]
     return [
         *(["Trained with " + ", ".join(fitted) + "."] if fitted else []),
         *_windows(window),
@@ -45,14 +69,24 @@ def recipe_sentences(config: Mapping[str, Any]) -> list[str]:
 
 
 def _loss(settings: Mapping[str, Any]) -> list[str]:
-    loss = settings.get("loss")
-    if loss not in _LOSSES:
+    text = settings.get("loss")
+    if text == PAPER:
+        return ["the loss of the encoder's paper"]
+    if not text:
         return []
-    text = _LOSSES[loss].format(**settings)
-    if loss == "cross_entropy":
-        weighed = settings.get("class_weights")
-        text += " with classes weighed by inverse square-root frequency" if weighed else " with all clips weighed alike"
-    return [text]
+    first, *further = parse_loss(text)
+    given = {_SETTINGS.get(key, key): value for key, value in first.parameters.items() if value is not None}
+    said = _LOSSES[first.name].format(**{**settings, **given})
+    if first.name == "cross_entropy":
+        power = given.get("class_weights", 0.5 if settings.get("class_weights") else 0.0)
+        said += " " + _CLASS_WEIGHTS.get(power, f"with classes weighed by inverse frequency to the power {power:g}")
+    return [said, *(f"{term.weight:g} times {term.name.replace('_', ' ')} loss" for term in further)]
+
+
+def _targets(settings: Mapping[str, Any]) -> list[str]:
+    text = settings.get("targets")
+    said = _TARGETS.get(parse_targets(text).name) if text else None
+    return [said] if said else []
 
 
 def _drawn(settings: Mapping[str, Any], dataset_weights: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from stgt.config import OptimisationConfig, TrainConfig, WindowConfig, to_dict
 from stgt.evaluation.recipe import recipe_sentences
+from stgt.terms import CLASSIFICATION_LOSSES, TARGETS
 
 
 def said(**parts) -> str:
@@ -16,6 +17,17 @@ def test_every_loss_is_named():
     assert "class-balanced loss (Cui et al. 2019, beta 0.99)" in said(optimisation=balanced)
     adjusted = OptimisationConfig(loss="logit_adjusted")
     assert "logit-adjusted loss (Menon et al. 2021, tau 1.0)" in said(optimisation=adjusted)
+    assert "tau 0.5)" in said(optimisation=OptimisationConfig(loss="logit_adjusted(tau=0.5)"))
+    assert "the loss of the encoder's paper" in said(optimisation=OptimisationConfig(loss="paper"))
+    several = OptimisationConfig(loss="cross_entropy(class_weights=1)+region_biased:0.5")
+    assert "weighed by inverse frequency, 0.5 times region biased loss" in said(optimisation=several)
+    for name in CLASSIFICATION_LOSSES:
+        assert "Trained with" in said(optimisation=OptimisationConfig(loss=name))
+
+
+def test_every_target_is_named():
+    texts = {said(optimisation=OptimisationConfig(targets=name)) for name in TARGETS}
+    assert len(texts) == len(TARGETS)
 
 
 def test_every_drawing_is_named():
