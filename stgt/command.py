@@ -84,7 +84,10 @@ def known_options(parser) -> list[str]:  # noqa: ANN001
 
 
 def option_in(arguments: Sequence[str], name: str) -> str | None:
-    """What a command line or its recipe gives for ``--name``; read before the parser, because it sets defaults."""
+    """What a command line or its recipe gives for ``--name``; read before the parser, because it sets defaults.
+
+    ``model.name`` in a recipe is the key ``name`` below ``model``.
+    """
     import yaml
 
     found = None
@@ -95,8 +98,10 @@ def option_in(arguments: Sequence[str], name: str) -> str | None:
             found = value
         elif option == "--config" and Path(value).is_file():  # what is not a file, or not YAML, the parser reports
             with contextlib.suppress(yaml.YAMLError):
-                recipe = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-                found = recipe.get(name, found) if isinstance(recipe, dict) else found
+                given = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+                for key in name.split("."):
+                    given = given.get(key) if isinstance(given, dict) else None
+                found = found if given is None else given
     return found
 
 

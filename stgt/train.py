@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stgt.command import argument_parser, option_in, run, said_once
-from stgt.config import TrainConfig, from_dict, to_dict
+from stgt.config import TrainConfig, from_dict, is_frame_model, to_dict
 from stgt.data.catalog.cards import ClipListing, DatasetCard, load_card
 from stgt.data.catalog.layouts import Clip
 from stgt.data.protocols import Fold
@@ -21,6 +21,7 @@ from stgt.data.union_folds import check_dataset_weights, describe_members, folds
 from stgt.data.validation import describe_validation
 from stgt.errors import StgtError
 from stgt.evaluate import print_datasets
+from stgt.learning.recommended import describe_frame_model, recommended_settings
 
 if TYPE_CHECKING:
     from stgt.data.preparation.prepare import Prepared
@@ -83,7 +84,7 @@ def parse(arguments: Sequence[str]) -> TrainConfig:
 
 
 def read_request(arguments: Sequence[str]) -> Request:
-    """The request: defaults, then the card's, then the initial weights', the recipe's, the command line's.
+    """The request: defaults, then the card's, the initial weights', the model's, the recipe's, the command line's.
 
     Raises:
         StgtError: an option that is not there, or that contradicts the initial weights.
@@ -102,10 +103,15 @@ def read_request(arguments: Sequence[str]) -> Request:
     name, init = option_in(arguments, "dataset"), option_in(arguments, "init")
     if name is not None:
         parser.set_defaults(common_settings([load_card(part) for part in names_in(name) or (name,)]))
+    initial = {}
     if init is not None:
         from stgt.learning.transfer import initial_settings
 
-        parser.set_defaults(initial_settings(init))
+        initial = initial_settings(init)
+        parser.set_defaults(initial)
+    model = option_in(arguments, "model.name") or initial.get("model.name", "")
+    has_weights = init is not None or option_in(arguments, "model.frame_weights") is not None
+    parser.set_defaults(recommended_settings(model, has_weights, alone=not option_in(arguments, "compare")))
     values = parser.parse_args(arguments).as_dict()
     values.pop("config")
     roots, classes = assignments(values.pop("roots"), "roots"), values.pop("classes")
@@ -155,13 +161,18 @@ def train(request: Request, command: str) -> Trained:
         refuse_leak(config.init, config.dataset, {clip.subject for clip in protocol.used(listing.clips)})
     sentence = describe(card, listing.clips, folds, config)
     print(sentence)
+    if is_frame_model(config.model.name):
+        print(f"note: {describe_frame_model(config.model)}", file=sys.stderr)
 
     from stgt.data.preparation.prepare import prepare_clips
     from stgt.learning.progress import ProgressBar
     from stgt.learning.publish import Outcome, write_results
     from stgt.learning.results import model_result
     from stgt.learning.run import model_configs, run_folder, run_models
+    from stgt.models import create_model
 
+    for model in model_configs(config):  # what cannot be made is said before all clips are prepared
+        create_model(model, max(2, len(listing.classes)), config.window)
     clips = protocol.used(listing.clips)
     prepared = prepare_clips(clips, cache=config.cache, workers=config.workers)
     if isinstance(card, UnionCard):

@@ -8,6 +8,7 @@ from stgt.config import FRAMES_PREFIX, ModelConfig, WindowConfig
 from stgt.errors import StgtError
 from stgt.models.frame_pools import create_frame_pool
 from stgt.models.frames import FrameModel, create_frame_model
+from stgt.models.frames.weights import load_weights
 from stgt.models.registry import Attention, ExpressionModel, Inputs
 
 #: Crops that are read at once outside of training; their maps need memory.
@@ -148,10 +149,8 @@ class FrameClipModel(ExpressionModel):
 
 
 def create_encoder(config: ModelConfig, num_classes: int) -> FrameModel:
-    """The frame encoder that ``config.name`` names."""
-    return create_frame_model(
-        config.name.removeprefix(FRAMES_PREFIX),
-        num_classes,
-        image_size=config.frame_size,
-        weights=config.frame_weights,
-    )
+    """The frame encoder that ``config.name`` names; its classifier is fresh, whatever weights it starts from."""
+    encoder = create_frame_model(config.name.removeprefix(FRAMES_PREFIX), num_classes, image_size=config.frame_size)
+    if config.frame_weights is not None:
+        encoder.origin = load_weights(encoder, config.frame_weights, with_classifier=False)
+    return encoder

@@ -12,13 +12,18 @@ from torch import Tensor, nn
 from stgt.errors import StgtError
 from stgt.models.frames.base import TIMM_WEIGHTS, FrameModel
 
+#: How the encoder's weights begin in a checkpoint of a model of clips.
+CLIP_PREFIX = "encoder."
 
-def load_weights(model: FrameModel, weights: str | Path) -> str:
+
+def load_weights(model: FrameModel, weights: str | Path, with_classifier: bool = True) -> str:
     """Fill a fresh encoder with weights.
 
     Args:
         model: to fill.
-        weights: ``"timm"``, or a safetensors file of the whole encoder or of its trunk.
+        weights: ``"timm"``, or a safetensors file of the whole encoder, of its trunk, or a checkpoint of a model of
+            clips with the same encoder.
+        with_classifier: whether the classifier in a file of the whole encoder is wanted, too; a checkpoint's is not.
 
     Returns:
         Where they come from, in words.
@@ -30,6 +35,11 @@ def load_weights(model: FrameModel, weights: str | Path) -> str:
         return _from_hub(model)
     state = _read(Path(weights))
     expected = model.state_dict()
+    if any(key.startswith(CLIP_PREFIX) for key in state):
+        state = {key.removeprefix(CLIP_PREFIX): state[key] for key in state if key.startswith(CLIP_PREFIX)}
+        with_classifier = False
+    if not with_classifier:
+        expected = {key: value for key, value in expected.items() if not key.startswith("head.")}
     # timm's names of a trunk are none of the encoder's, but for the classifier's.
     if model.trunk_name is None or any(key in expected and not key.startswith("head.") for key in state):
         _fit(model, state, expected, f"the frame encoder {model.name}", weights)
@@ -131,4 +141,4 @@ def _fit(
                 f"the weights {where} do not fit {what}: {key} has the shape {tuple(state[key].shape)} instead of "
                 f"{tuple(value.shape)}{advice}"
             )
-    module.load_state_dict({key: state[key] for key in expected})
+    module.load_state_dict({key: state[key] for key in expected}, strict=False)
