@@ -120,10 +120,9 @@ def tell(entrants: "Sequence[Entrant]", seconds: dict[str, float], total: float)
             print(f"{entrant.name}: cannot take part: {entrant.failure}")
         elif entrant.missing:
             each = task_seconds(entrant.missing[0], seconds)
-            count = len(entrant.missing)
+            folds = f"{len(entrant.missing)} fold{'s' if len(entrant.missing) > 1 else ''}"
             print(
-                f"{entrant.name}: {count} fold{'s' if count > 1 else ''} of {entrant.config.optimisation.epochs} epochs, "
-                f"about {duration(each)} each"
+                f"{entrant.name}: {folds} of {entrant.config.optimisation.epochs} epochs, about {duration(each)} each"
             )
         else:
             print(f"{entrant.name}: finished before")

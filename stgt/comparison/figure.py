@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.patches
 import matplotlib.ticker
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stgt.comparison.table import Comparison, Result, Standings, quantity
@@ -37,9 +38,10 @@ def comparison_figure(comparison: Comparison) -> Figure:
             _cost_panel(left_axes, standings)
             _recall_panel(right_axes, standings)
         figure.supxlabel(_legend(comparison), fontsize=8, color=MUTED, x=0.01, ha="left")
-        figure.canvas.draw()  # names are placed beside marks once it is known where these are
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()  # names are placed beside marks once it is known where these are
         for (axes, _), standings in zip(panels, shown, strict=True):
-            _name_marks(axes, standings)
+            _name_marks(axes, standings, canvas)
     return figure
 
 
@@ -91,7 +93,8 @@ class _Label:
 
     text: str
     mark: tuple[float, float]
-    away: float
+    away: float  # the mark's diameter
+    span: tuple[float, float]  # from the lower end of the interval to the upper
     wide: float
     left: float = 0.0
     middle: float = 0.0
@@ -102,17 +105,17 @@ class _Label:
         return not beside and abs(self.middle - other.middle) < LINE
 
     def covers(self, other: "_Label") -> bool:
-        """Whether the name lies over another's mark."""
-        x, y = other.mark
-        return self.left - 4 < x < self.left + self.wide + 4 and abs(self.middle - y) < LINE / 2 + other.away / 2
+        """Whether the name lies over another's mark or interval."""
+        x, (low, high) = other.mark[0], other.span
+        beside = x < self.left - 4 or self.left + self.wide + 4 < x
+        return not beside and low - LINE / 2 < self.middle < high + LINE / 2
 
 
-def _name_marks(axes: Any, standings: Standings) -> None:
+def _name_marks(axes: Any, standings: Standings, canvas: FigureCanvasAgg) -> None:
     """Write the names to the right of their marks or to the left, moved up or down where others are in the way."""
-    figure = axes.figure
-    scale = 72 / figure.dpi
+    scale = 72 / axes.figure.dpi
     edge = axes.get_window_extent()
-    renderer = figure.canvas.get_renderer()
+    renderer = canvas.get_renderer()
     labels = []
     for result in standings.ranked:
         point = (1000 * result.cost.seconds, 100 * result.summary.pooled.uar)
@@ -120,7 +123,12 @@ def _name_marks(axes: Any, standings: Standings) -> None:
         text = axes.text(*point, result.method, fontsize=8.5)
         wide = text.get_window_extent(renderer).width * scale
         text.remove()
-        labels.append(_Label(result.method, (float(mark[0]), float(mark[1])), _size(result), wide))
+        interval = result.summary.intervals.uar
+        bounds = [100 * interval.low, 100 * interval.high] if interval else [point[1]] * 2
+        low, high = (float(axes.transData.transform((point[0], bound))[1]) * scale for bound in bounds)
+        away = _size(result)
+        span = min(low, mark[1] - away / 2), max(high, mark[1] + away / 2)
+        labels.append(_Label(result.method, (float(mark[0]), float(mark[1])), away, span, wide))
     box = edge.x0 * scale, edge.x1 * scale, edge.y0 * scale, edge.y1 * scale
     placed: list[_Label] = []
     for label in labels:
@@ -132,7 +140,7 @@ def _name_marks(axes: Any, standings: Standings) -> None:
             line = axes.transData.inverted().transform(
                 [(label.mark[0] / scale, label.mark[1] / scale), (end / scale, label.middle / scale)]
             )
-            axes.plot(line[:, 0], line[:, 1], color=FAINT, linewidth=0.8, zorder=1)
+            axes.plot(line[:, 0], line[:, 1], color=MUTED, linewidth=0.6, alpha=0.6, zorder=1)
         axes.text(*text_point, label.text, fontsize=8.5, color=INK, va="center", ha="left")
 
 
@@ -179,9 +187,10 @@ def _recall_panel(axes: Any, standings: Standings) -> None:
 
 def _legend(comparison: Comparison) -> str:
     lines = [
-        "Vertical lines: 95 % intervals over test subjects. Orange: the best. Blue: not clearly behind it. Grey: clearly "
-        "behind (paired over subjects, allowing for the number of comparisons).",
-        "Larger marks: more parameters. All methods on the same clips and folds; the epoch chosen on validation subjects.",
+        "Vertical lines: 95 % intervals over test subjects. Orange: the best. Blue: not clearly behind it. Grey: "
+        "clearly behind (paired over subjects, allowing for the number of comparisons).",
+        "Larger marks: more parameters. All methods on the same clips and folds, each at the epoch that validation "
+        "subjects chose.",
     ]
     if comparison.quick:
         lines.append("Quick setting: fewer epochs and folds, smaller pictures; what that changed stands in compare.md.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from stgt.config import names
+from stgt.config import is_frame_model, names
 from stgt.errors import StgtError
 
 #: What a recipe may say of a method. Clips, folds and what is held out belong to the comparison: they are the same for
@@ -70,7 +70,7 @@ def find_method(entry: str) -> Method:
         return parse_recipe(path.stem, text, str(path))
     if entry in list_recipes():
         return shipped(entry)
-    if is_frame_method(entry):
+    if is_frame_model(entry):
         recipe = shipped(FRAME_MODELS)
         return Method(entry, "", merged(recipe.settings, {"model": {"name": entry}}), recipe.quick, recipe.recipe)
     from stgt.models.registry import list_models
@@ -104,11 +104,6 @@ def frame_methods() -> list[str]:
     from stgt.models.frames import list_frame_models
 
     return list_frame_models()
-
-
-def is_frame_method(name: str) -> bool:
-    """Whether this is a method on single pictures: of a paper, or any backbone of timm."""
-    return name.startswith("frames:") or name in frame_methods()
 
 
 def parse_recipe(name: str, text: str, where: str) -> Method:

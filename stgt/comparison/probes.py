@@ -102,12 +102,29 @@ def reading(model: nn.Module, inputs: dict[str, torch.Tensor | None]) -> Callabl
 
 
 def count_flops(model: nn.Module, inputs: dict[str, torch.Tensor | None]) -> int:
-    """Operations of one pass, as PyTorch counts them: convolutions and matrix products, two for a multiply-add."""
+    """Operations of one pass, two for a multiply-add: convolutions, matrix products, recurrent layers.
+
+    PyTorch counts them, but for recurrent layers, whose products are in one piece on a CPU.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.no_grad(), plain_attention(), FlopCounterMode(display=False) as counter:
-        model(**inputs)
-    return int(counter.get_total_flops())
+    recurrent = 0
+
+    def count(layer: nn.RNNBase, arguments: tuple) -> None:
+        nonlocal recurrent
+        steps = arguments[0].data.shape[:-1].numel()
+        # A step multiplies its input and the state with matrices of so many numbers.
+        recurrent += 2 * steps * sum(weight.numel() for weight in layer.parameters() if weight.ndim == 2)
+
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.RNNBase)]
+    hooks = [layer.register_forward_pre_hook(count) for layer in layers]
+    try:
+        with torch.no_grad(), plain_attention(), FlopCounterMode(display=False) as counter:
+            model(**inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return int(counter.get_total_flops()) + recurrent
 
 
 @contextmanager

@@ -109,7 +109,7 @@ class Standings:
 
     @property
     def sentences(self) -> dict[str, list[str]]:
-        """Every protocol that was followed -> the methods that did: a single one, unless a recipe starts from weights."""
+        """Every protocol that was followed -> the methods that did; one, unless some start from trained weights."""
         found: dict[str, list[str]] = {}
         for result in self.results:
             found.setdefault(result.sentence, []).append(result.method)
@@ -145,6 +145,7 @@ class Comparison:
     def to_markdown(self) -> str:
         """Tables with the protocol of each score, and all that is to be said with them."""
         lines = ["# Comparison", "", f"    {self.command}", "", INTRODUCTION, ""]
+        lines += [*quick_lines(self.standings), ""] if self.quick else []
         for standings in self.standings:
             lines += [f"## {standings.title}" + named(standings), ""]
             lines += [*protocol_lines(standings), ""] if standings.results else []
@@ -153,8 +154,6 @@ class Comparison:
             lines += ["Without a score:", ""] if standings.failures else []
             lines += [f"- **{method}**: {reason}" for method, reason in standings.failures.items()]
             lines += [""] if standings.failures else []
-        if self.quick:
-            lines += ["## The quick setting", "", *quick_lines(self.standings), ""]
         return "\n".join(lines).rstrip("\n") + "\n"
 
     def to_csv(self) -> str:
@@ -187,13 +186,14 @@ class Comparison:
 
 
 INTRODUCTION = (
-    "All methods of a table were trained on the same clips and scored on the same test clips of the same folds, each at "
-    "the epoch that its validation subjects chose. WAR: share of clips that are right. UAR: mean recall of the classes. "
-    "Brackets: 95 % intervals over test subjects. Behind: UAR of the best minus that of the method, in points, with the "
-    "paired 95 % interval over subjects; * where it is above 0 even when the number of comparisons is allowed for "
-    "(Bonferroni, 5 % together). The best was found on the same clips, so that its lead is somewhat flattered; other "
-    "seeds were not tried. Costs are those of one window with all its frames, without finding the face: GFLOPs count a "
-    "multiply-add as two and leave out everything but convolutions and matrix products; ms are on one core."
+    "All methods of a table were trained on the same clips and scored on the same test clips of the same folds, each "
+    "at the epoch that its validation subjects chose. WAR: share of clips that are right. UAR: mean recall of the "
+    "classes. Brackets: 95 % intervals over test subjects. Behind: UAR of the best minus that of the method, in "
+    "points, with the paired 95 % interval over subjects; * where it is above 0 even when the number of comparisons is "
+    "allowed for (Bonferroni, 5 % together). The best was found on the same clips, so that its lead is somewhat "
+    "flattered, and one seed is one seed. Costs are those of one window with all its frames, without finding the face: "
+    "GFLOPs count a multiply-add as two and leave out everything but convolutions, matrix products and recurrent "
+    "layers; ms are on one core."
 )
 
 COLUMNS = (
@@ -249,7 +249,7 @@ def recall_lines(standings: Standings) -> list[str]:
 
 def quick_lines(standings: Sequence[Standings]) -> list[str]:
     """What the quick setting changed, of every method."""
-    lines = ["Scores are below those of whole trainings. What was changed for speed:", ""]
+    lines = ["**Quick setting**: scores are below those of whole trainings. What was changed for speed:", ""]
     told: dict[str, str] = {}
     for result in (result for each in standings for result in each.results):
         told.setdefault(result.method, quick_text(result) or "nothing")
