@@ -37,8 +37,9 @@ def watching(model: ExpressionModel, mask: Tensor, frames_mask: Tensor | None = 
         frames_mask: (B, F) the crops.
     """
     seen = Seen()
-    images = reads_images(model)
+    images, nodes = reads_images(model), len(model.layout)
     outputs: dict[str, list[Tensor]] = {}
+    kept: dict[str, Tensor] = {}
     handles = [
         module.register_forward_hook(lambda _, __, output, name=name: outputs.setdefault(name, []).append(output))
         for name, module in layers_of(model).items()
@@ -49,7 +50,7 @@ def watching(model: ExpressionModel, mask: Tensor, frames_mask: Tensor | None = 
 
     def keep(*arguments, **named):  # noqa: ANN202 - as the model's own
         result = original(*arguments, **named)
-        seen.layers[FEATURES], seen.attention = result[:2]
+        kept[FEATURES], seen.attention = result[:2]
         return result
 
     setattr(model, method, keep)
@@ -60,9 +61,10 @@ def watching(model: ExpressionModel, mask: Tensor, frames_mask: Tensor | None = 
         for handle in handles:
             handle.remove()
     for name, parts in outputs.items():
-        vector = crop_summary(parts, frames_mask) if images else window_summary(parts, mask)
+        vector = crop_summary(parts, frames_mask) if images else window_summary(parts, mask, nodes)
         if vector is not None:
             seen.layers[name] = vector
+    seen.layers |= kept  # last, as it comes last
 
 
 def reads_images(model: ExpressionModel) -> bool:
@@ -100,12 +102,14 @@ def stages(model: nn.Module) -> dict[str, nn.Module]:
     return {}
 
 
-def window_summary(outputs: list[Tensor | tuple], mask: Tensor) -> Tensor | None:
+def window_summary(outputs: list[Tensor | tuple], mask: Tensor, nodes: int) -> Tensor | None:
     """What a layer of nodes or steps gave -> (B, C), its mean over valid steps and over nodes.
 
     Args:
-        outputs: one tensor, (B, L, C) or (B, L, V, C), or with the first two as one, where L steps cover T frames.
+        outputs: one tensor, (B, L, C), (B, L, V, C) or (B, C, L, V), or the first two of these with B and L as one;
+            L steps cover T frames.
         mask: (B, T) the frames that are valid.
+        nodes: V.
 
     Returns:
         None where it is no such tensor.
@@ -116,7 +120,9 @@ def window_summary(outputs: list[Tensor | tuple], mask: Tensor) -> Tensor | None
         return None
     if len(output) != batch:
         output = output.unflatten(0, (batch, -1))
-    vectors = output.flatten(2, -2).mean(dim=2) if output.ndim > 3 else output
+    if output.ndim == 4 and output.shape[2] != nodes:
+        output = output.permute(0, 2, 3, 1)
+    vectors = output.mean(dim=2) if output.ndim == 4 else output
     steps = stride_mask(mask, -(-length // vectors.shape[1]))
     return masked_mean(vectors, steps) if steps.shape[1] == vectors.shape[1] else None
 

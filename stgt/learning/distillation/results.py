@@ -109,12 +109,9 @@ def compare(distilled: Distilled, repeats: int = 1000) -> Comparison:
         STUDENT_TAUGHT: [students.taught.honest for students in distilled.students],
     }
     first = distilled.students[0]
-    checkpoints = {
-        TEACHER: distilled.teachers.of(distilled.folds[0].index),
-        STUDENT_ALONE: first.alone.folds[0].checkpoint,
-        STUDENT_TAUGHT: first.taught.folds[0].checkpoint,
-    }
-    cost = costs(checkpoints)
+    teacher = distilled.teachers.of(distilled.folds[0].index)
+    cost = costs({TEACHER: teacher, STUDENT_TAUGHT: first.taught.folds[0].checkpoint})
+    cost[STUDENT_ALONE] = cost[STUDENT_TAUGHT]  # the same model
     rows = tuple(
         make_row(name, parts, seeds, *cost[name], alone=name == TEACHER, repeats=repeats)
         for name, parts in tables.items()

@@ -176,8 +176,8 @@ def distillation_folder(
         "clips": hashlib.sha256(content.encode()).hexdigest()[:16],
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    theirs = teachers.settings[0].name.replace(":", "-")
-    name = config.name or f"{config.dataset}-{config.model.name.replace(':', '-')}-from-{theirs}-{digest}"
+    theirs = teachers.settings[0].folder_name
+    name = config.name or f"{config.dataset}-{config.model.folder_name}-from-{theirs}-{digest}"
     folder = Path(config.output) / name
     marker = folder / "settings.json"
     if marker.exists():

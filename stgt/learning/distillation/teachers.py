@@ -42,8 +42,8 @@ class Teachers:
             return cls(given)
         if not path.is_dir():
             raise StgtError(f"--teacher {given} is neither a run folder of stgt train nor a checkpoint (.safetensors)")
-        name = run_settings(path).get("model", {}).get("name", "")
-        for folder in (path, path / name):
+        model = ModelConfig(name=run_settings(path).get("model", {}).get("name", ModelConfig.name))
+        for folder in (path, path / model.folder_name):
             if finished_folds(folder):
                 return cls(given, folder)
         raise StgtError(f"--teacher {given} holds no trained fold; give the run folder of a finished stgt train")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from stgt.config import ModelConfig, parse_streams
+from stgt.config import ModelConfig, is_frame_model, parse_streams
 from stgt.engines.parity import random_windows
 from stgt.errors import StgtError
 from stgt.graphs.batch import WindowBatch
@@ -61,10 +61,11 @@ class Teacher:
 def joint_settings(student: ModelConfig, teacher: ModelConfig) -> ModelConfig:
     """The settings of windows that hold what either of two models reads."""
     ours, theirs = parse_streams(student.streams), parse_streams(teacher.streams)
+    # A frame encoder's name says that nothing else is read, which must be true of both.
+    alone = is_frame_model(student.name) and is_frame_model(teacher.name)
     return replace(
-        # Not a frame encoder's name, which would take streams away.
         student,
-        name="stgt",
+        name=student.name if alone else "stgt",
         streams=",".join({**dict.fromkeys(ours), **dict.fromkeys(theirs)}),
         patch_size=teacher.patch_size if "patches" in theirs else student.patch_size,
         stream_frames=teacher.stream_frames if "frames" in theirs else student.stream_frames,
