@@ -32,10 +32,12 @@ from stgt.learning.losses import TrainingLoss
 from stgt.learning.module import ExpressionModule
 from stgt.learning.progress import Progress
 from stgt.learning.readout import read_out
+from stgt.learning.targets import with_majority
 from stgt.learning.trainer import make_trainer, quiet_lightning
 from stgt.learning.transfer import origin, transfer_weights
 from stgt.models.checkpoint import load_checkpoint, read_description, save_checkpoint, set_temperature
 from stgt.models.registry import ExpressionModel, create_model
+from stgt.terms import parse_targets
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class FoldFit:
             [clip for clip in clips if clip.clip_id in self.task.prepared]
             for clips in (*inner_validation(fold.train, config.validation, config.seed), fold.test)
         )
+        fit = with_majority(parse_targets(config.optimisation.targets), fit, self.task.labels)
         for part, clips in (("train", fit), ("test", test)):
             if not clips:
                 raise StgtError(f"fold {fold.index} has no readable clip to {part} on; see the files named above")
@@ -136,7 +139,9 @@ class FoldFit:
         lightning.seed_everything(self.seed, verbose=False)
         evaluated = [clips for clips in (self.validation_clips, self.test_clips) if clips]
         self.module = self.new_module(tuple(len(clips) for clips in evaluated))
-        self.logger = TensorBoardLogger(task.tensorboard, name=task.model.folder_name, version=f"fold_{task.fold.index}")
+        self.logger = TensorBoardLogger(
+            task.tensorboard, name=task.model.folder_name, version=f"fold_{task.fold.index}"
+        )
         choice = EpochChoice(
             self.tables(self.validation_clips) if self.validation_clips else None,
             self.tables(self.test_clips),

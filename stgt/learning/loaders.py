@@ -15,13 +15,19 @@ from stgt.graphs.layout import load_layout
 from stgt.learning.augmentation import Augmentation
 from stgt.learning.imbalance import drawing_weights
 from stgt.learning.sampler import EpochSampler
+from stgt.learning.targets import TargetedWindows, make_targets
+from stgt.terms import parse_targets
 
 if TYPE_CHECKING:
     from stgt.learning.fitting import FoldTask
 
 
 def training_loader(task: "FoldTask", clips: Sequence[Clip], seed: int, processes: int = 1) -> DataLoader:
-    """One random, augmented window per clip and epoch; a step's windows are shared out among the processes."""
+    """One random, augmented window per clip and epoch; a step's windows are shared out among the processes.
+
+    Raises:
+        StgtError: the targets that the settings name cannot be had of these clips.
+    """
     batch_size = min(task.config.optimisation.batch_size, len(clips))
     if processes > 1:
         # Where one had no rows of which to take statistics, the others would wait for it.
@@ -32,8 +38,11 @@ def training_loader(task: "FoldTask", clips: Sequence[Clip], seed: int, processe
     )
     # A clip without any face is a clip, but no item.
     _, weights = clip_weights(task, [clips[number] for number, _ in dataset.items])
+    optimisation = task.config.optimisation
+    kind = parse_targets(optimisation.targets)
+    targets = make_targets(kind, clips, task.labels, task.prepared, optimisation.epochs, seed)
     return DataLoader(
-        dataset,
+        dataset if targets is None else TargetedWindows(dataset, targets),
         batch_size=min(batch_size, len(dataset)),
         sampler=EpochSampler(len(dataset), seed, weights),
         collate_fn=collate,
