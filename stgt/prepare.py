@@ -1,6 +1,7 @@
 """``stgt prepare``: landmark tracks and face crops of a whole dataset, extracted once; an interrupted run goes on."""
 
 import sys
+from collections.abc import Mapping
 
 from stgt.command import argument_parser, run
 from stgt.data.catalog.cards import DatasetCard, load_card
@@ -28,14 +29,23 @@ def main(arguments: list[str]) -> int:
     for note in listing.notes:
         print(f"note: {note}", file=sys.stderr)
     prepared = prepare_clips(listing.clips, options.cache, options.workers, backend=options.backend)
-    print(summary(card, prepared, str(cache_folder(options.cache))))
+    stills = {clip.clip_id: clip.aligned for clip in listing.clips if clip.kind == "image"}
+    print(summary(card, prepared, str(cache_folder(options.cache)), stills))
     return 0
 
 
-def summary(card: DatasetCard, prepared: Prepared, cache: str) -> str:
-    """What was prepared, and by name what could not be, has no face, or was odd."""
+def summary(card: DatasetCard, prepared: Prepared, cache: str, stills: Mapping[str, bool]) -> str:
+    """What was prepared, and by name what could not be, has no face, or was odd.
+
+    ``stills`` are the clips that are single pictures, with whether they were cut around a face.
+    """
     faceless = [clip_id for clip_id in prepared if prepared.valid_share(clip_id) == 0]
-    lines = [f"no face in any frame: {clip_id}" for clip_id in faceless]
+    pictures = [clip_id for clip_id in faceless if clip_id in stills]
+    lines = [f"no face in any frame: {clip_id}" for clip_id in faceless if clip_id not in stills]
+    if pictures:
+        kept = sum(stills[clip_id] for clip_id in pictures)
+        fate = f"; of {kept:,} the whole picture is kept as the face's crop" if kept else ""
+        lines.append(f"no face found in {counted(len(pictures), 'picture')}: {', '.join(pictures)}{fate}")
     for clip_id, sentences in prepared.warnings.items():
         lines += [f"odd: {clip_id}: {sentence}" for sentence in sentences if clip_id not in faceless]
     for clip_id, reason in prepared.failures.items():

@@ -12,8 +12,10 @@ from stgt.errors import DatasetError
 if TYPE_CHECKING:
     from stgt.data.protocols import Protocol
 
-#: The sides of a fold. What an official split calls otherwise (a validation part, say) is on neither.
+#: The sides of a fold; what is called otherwise is on neither.
 TRAIN, TEST = "train", "test"
+#: The part of an official split on which its authors mean the epoch to be chosen; it belongs to the training side.
+VALIDATION = "validation"
 
 #: Says on which side of one fold a clip is: ``train``, ``test``, or any other word for neither.
 Side = Callable[[Clip], str | None]
@@ -75,8 +77,11 @@ def subject_sets(protocol: "Protocol", clips: Sequence[Clip]) -> list[Side]:
 
 
 def official(protocol: "Protocol", clips: Sequence[Clip]) -> list[Side]:  # noqa: ARG001 - all rules are called alike
-    """One fold: the dataset's own training and test splits."""
-    return [lambda clip: clip.split]
+    """One fold: the dataset's own training and test splits.
+
+    Where it has a validation part, too, the epoch is chosen on that, and nothing else is held out of the training.
+    """
+    return [lambda clip: TRAIN if clip.split == VALIDATION else clip.split]
 
 
 def train_validation(protocol: "Protocol", clips: Sequence[Clip]) -> list[Side]:  # noqa: ARG001 - all rules are called alike

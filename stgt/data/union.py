@@ -53,6 +53,7 @@ class Member:
             clip_id=f"{self.name}/{clip.clip_id}",
             subject=f"{self.name}:{clip.subject}",
             label=self.renamed.get(clip.label, clip.label),
+            shares=clip.shares and {self.renamed.get(name, name): share for name, share in clip.shares.items()},
             dataset=self.name,
         )
 

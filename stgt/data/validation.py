@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from stgt.data.catalog.layouts import Clip
+from stgt.data.disk import counted
 from stgt.data.protocols import check_disjoint, subjects_known
-from stgt.data.rules import ranked
+from stgt.data.rules import VALIDATION, ranked
 from stgt.errors import DatasetError
 
 #: Splits that are compared before the most balanced one is taken.
@@ -21,13 +22,25 @@ def inner_validation(train: Sequence[Clip], share: float, seed: int = 0) -> tupl
     Where it is not known who is seen, every clip counts as a subject of its own, so that the split is by clip. The test
     clips take no part in it.
 
+    A dataset that has a validation part of its own gives that instead, whatever the share; nothing is fitted on it even
+    with a share of 0. What follows is about the clips of other datasets.
+
     Of many random splits the one is taken that keeps every class in ``fit`` and whose validation side has each class
     most nearly in proportion. The same clips, share and seed give the same split, in whatever order the clips come.
     With one subject, or a share of 0, validation is empty.
     """
-    subjects = ranked(train)
     if not 0 <= share < 1:
         raise DatasetError(f"the validation share is {share}; it must be at least 0 and below 1")
+    own = tuple(clip for clip in train if clip.split == VALIDATION)
+    if own:
+        given = {clip.dataset for clip in own}
+        remaining = tuple(clip for clip in train if clip.split != VALIDATION)
+        _, drawn = inner_validation([clip for clip in remaining if clip.dataset not in given], share, seed)
+        held = {clip.clip_id for clip in drawn}
+        fit = tuple(clip for clip in remaining if clip.clip_id not in held)
+        check_disjoint(fit, (*own, *drawn))
+        return fit, (*own, *drawn) if share else ()
+    subjects = ranked(train)
     if len(subjects) < 2 or share == 0:
         return tuple(train), ()
     held_out = min(max(1, round(share * len(subjects))), len(subjects) - 1)
@@ -59,6 +72,12 @@ def describe_validation(train: Sequence[Clip], share: float) -> str:
     """
     if share == 0 or len({clip.subject for clip in train}) < 2:
         return "the last epoch is scored"
+    own = [clip for clip in train if clip.split == VALIDATION]
+    if own:
+        part = f"the dataset's own validation part ({counted(len(own), 'clip')})"
+        if {clip.dataset for clip in train} == {clip.dataset for clip in own}:
+            return f"the epoch is chosen on {part}"
+        return f"the epoch is chosen on {part}, and on {share:.0%} of the other datasets' training clips, held out"
     known = subjects_known(train)
     whose = {True: "subjects", False: "clips, whose subjects are unknown"}.get(known, "subjects, clips where unknown")
     return f"the epoch is chosen on {share:.0%} of the training {whose}, held out"

@@ -106,7 +106,7 @@ def check(card: DatasetCard, where: str) -> None:
             )
         one_of(layout.kind, tuple(KINDS), "kind", where)
         for file in layout.files:
-            one_of(file.over, ("text", "path"), "over", where)
+            one_of(file.over, ("text", "path", "array"), "over", where)
     for name in card.use:
         one_of(name, tuple(layout.name for layout in card.layouts), "use", where)
     known = set(card.classes)

@@ -21,7 +21,10 @@ from stgt.errors import DatasetError
 #: A size of pictures that fewer of the decoded clips have than this is told.
 RARE_SIZE = 0.05
 #: Beginnings of the catalog's notes that say nothing is wrong.
-HARMLESS = ("another file of the same take", "not named as in this dataset", "named twice in")
+HARMLESS = (
+    *("another file of the same take", "not named as in this dataset", "named twice in"),
+    *("no expression has more than", "most votes are for no expression"),
+)
 #: Beginnings of its other notes -> what to do.
 ADVICE = {
     "label that the card does not know": "correct the names, or add the labels to a card of your own",
@@ -33,6 +36,8 @@ ADVICE = {
     "listed with two labels": "get the original lists",
     "not in the lists of every": "get the original lists",
     "not a row of": "get the original lists",
+    "votes that": "get the original lists",
+    "its pixels are not": "get the original table of pixels",
     "cannot be opened": "give yourself permission to read them",
     "its name is not text": "unpack the archive again with UTF-8 names",
 }

@@ -39,7 +39,7 @@ class Clip:
     ``tracks`` (landmarks that another program wrote)."""
     splits: tuple[str, ...] = ()
     """Where the dataset has official folds, one word for each: on which side of fold k the clip is; ``""``: on none."""
-    shares: Mapping[str, float] | None = None
+    shares: Mapping[str, float] | None = field(default=None, hash=False)
     """Class name -> share of the annotators who saw it, or of the expression in a blend; above 0, 1 in all. None: only
     ``label``, the class of the largest share, is known."""
     aligned: bool = False
@@ -55,7 +55,8 @@ class TextFile:
     match: str
     """Regular expression; its named groups are added to those of the clip, above all ``label``."""
     over: str = "text"
-    """What ``match`` reads: the file's ``text``, or its ``path`` below the root."""
+    """What ``match`` reads: the file's ``text``, its ``path`` below the root, or the one value of an ``array`` (a
+    ``.npy`` file; one that is pickled is not read)."""
     optional: bool = False
     """A file in which ``match`` finds nothing is no fault: its clip has no label."""
     last_image: str | None = None
@@ -85,6 +86,42 @@ class Ignored:
 
 
 @dataclass(frozen=True)
+class Votes:
+    """How many annotators saw which expression, or how much of a blend each is, in columns of a layout's lists.
+
+    Where the lists have no column ``label``, a clip's label is the expression with the most votes.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Class name or code -> the column that holds its votes."""
+    column: str = ""
+    """Instead of these: one column with all of them, such as ``anger=0.7 fear=0.3``. Where it is not there, or empty,
+    nothing but the label is known of a clip."""
+    outliers: float = 0.0
+    """So many votes for an expression, or fewer, count as none."""
+    majority: float = 0.0
+    """A clip is left out unless its first expression has more than this share of the votes."""
+    none: tuple[str, ...] = ()
+    """Columns of votes for no expression (unknown, not a face); a clip whose most votes these are is left out."""
+
+
+@dataclass(frozen=True)
+class PixelTable:
+    """Small grey pictures that a CSV file holds as numbers, a row each; they are written out once as PNG files.
+
+    ``{pictures}`` is then the folder in the cache where they lie, named by ``{row}``, the number of the row from 0,
+    which the lists of the layout have, too: list and table go together row by row.
+    """
+
+    file: str
+    """Path below the root."""
+    column: str = "pixels"
+    """Its column with the pixels' values, 0 to 255, row by row, with spaces between them."""
+    side: int = 48
+    """Width and height of the pictures, in pixels."""
+
+
+@dataclass(frozen=True)
 class Layout:
     """One way in which a dataset lies on disk; the fields are the keys of a ``[[layouts]]`` table."""
 
@@ -110,7 +147,8 @@ class Layout:
     clip_id: str | None = None
     """Template over groups or columns; ``{number:5}`` fills up with zeros. None: the group, else the path."""
     kind: str = "video"
-    """``video``, ``images`` (folders of images), ``any`` of both, or ``tracks`` of other programs."""
+    """``video``, ``images`` (folders of images), ``any`` of both, ``image`` (single pictures), or ``tracks`` of other
+    programs."""
     frame_rate: float | None = None
     """Hz, for folders of images and tracks without times."""
     prefer: str | None = None
@@ -120,3 +158,10 @@ class Layout:
     files: tuple[TextFile, ...] = ()
     """Text files beside each clip."""
     ignore: tuple[Ignored, ...] = ()
+    aligned: bool = False
+    """Of single pictures: each was cut around an upright face. Where none is found in one, the whole of it is kept as
+    the face's crop: a model that looks at frames sees it, landmarks are missing."""
+    votes: Votes | None = None
+    """Labels as votes or shares of several expressions, see below."""
+    pixels: PixelTable | None = None
+    """Pictures as numbers in a CSV file, see below."""

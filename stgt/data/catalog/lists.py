@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stgt.data.catalog.layouts import Layout, SplitList
 from stgt.data.catalog.notes import Notes
-from stgt.data.disk import TRACK_SUFFIXES, VIDEO_SUFFIXES, compiled, filled, read_csv
+from stgt.data.disk import IMAGE_SUFFIXES, TRACK_SUFFIXES, VIDEO_SUFFIXES, compiled, filled, read_csv
 from stgt.errors import DatasetError
 
 
@@ -64,9 +64,9 @@ def read_lists(layout: Layout, files: list[ListFile], notes: Notes) -> dict[str,
     for file in files:
         seen: set[str] = set()
         for line, row in rows(file.path, layout.line, notes):
-            columns = row
+            columns = row | {"row": str(line - 2)} if layout.pixels else dict(row)
             if layout.columns:
-                columns = row | {meaning: column_of(row, name, file.path) for meaning, name in layout.columns.items()}
+                columns |= {meaning: column_of(row, name, file.path) for meaning, name in layout.columns.items()}
             where = f"{file.name}, line {line}"
             clip_id = entry_name(layout, columns, file.path)
             entry = entries.setdefault(clip_id, Entry(clip_id, columns, where, splits=[""] * layout.folds))
@@ -140,5 +140,6 @@ def entry_name(layout: Layout, columns: Mapping[str, str], path: Path) -> str:
         return columns["clip_id"]
     name = columns.get("clip") or pattern.rsplit("/", 1)[-1]
     stem, dot, suffix = name.rpartition(".")
-    name = stem if dot and f".{suffix.lower()}" in VIDEO_SUFFIXES + TRACK_SUFFIXES else name
+    suffixes = VIDEO_SUFFIXES + TRACK_SUFFIXES + (IMAGE_SUFFIXES if layout.kind == "image" else ())
+    name = stem if dot and f".{suffix.lower()}" in suffixes else name
     return f"{name}@{columns['start_s']}" if columns.get("start_s") else name

@@ -18,7 +18,18 @@ from stgt.data.protocols import Protocol
 from stgt.data.rules import RULES
 
 #: Kinds of layouts in words.
-KINDS = {"video": "videos", "images": "folders of images", "any": "videos or folders of images", "tracks": "tracks"}
+KINDS = {
+    "video": "videos",
+    "images": "folders of images",
+    "any": "videos or folders of images",
+    "image": "pictures",
+    "tracks": "tracks",
+}
+#: What makes the datasets that one renders oneself.
+RENDERED = {
+    "synthetic": "stgt synthesize --out data/synthetic",
+    "synthetic-stills": "stgt synthesize --stills --out data/synthetic-stills",
+}
 
 #: The tables of a card: heading, class and what comes before it.
 TABLES = (
@@ -29,6 +40,9 @@ TABLES = (
     ("`[[layouts.lists]]`", layouts.SplitList, ""),
     ("`[[layouts.files]]`", layouts.TextFile, ""),
     ("`[[layouts.ignore]]`", layouts.Ignored, ""),
+    ("`[layouts.votes]`", layouts.Votes, "Of layouts with lists: labels of which several share in a clip."),
+    ("`[layouts.pixels]`", layouts.PixelTable, "Of layouts with one list: pictures as numbers. They are written out "
+     "once into the cache (`$STGT_CACHE`, else the user's), named by the row: `clips = \"{pictures}/{row:5}\"`."),
     ("`[variants.NAME]`", cards.Variant, "Asked for as `DATASET@NAME`."),
     ("`[[refuse]]`", cards.Refusal, ""),
     ("`[protocols.NAME]`", Protocol, "One or more."),
@@ -182,7 +196,8 @@ def named(layout: Layout) -> str:
     if rate and layout.kind == "any":
         rate = f" (images{rate})"
     lists = " that its lists name" if layout.table or layout.lists else ""
-    return f"{KINDS[layout.kind]}{rate}{lists}" + (f" (`{layout.name}`)" if layout.name else "")
+    kind = f"aligned {KINDS[layout.kind]}" if layout.aligned else KINDS[layout.kind]
+    return f"{kind}{rate}{lists}" + (f" (`{layout.name}`)" if layout.name else "")
 
 
 def broken(card: DatasetCard) -> list[str]:
@@ -240,11 +255,13 @@ def protocols(card: DatasetCard) -> str:
 
 def commands(card: DatasetCard) -> list[str]:
     """What a user types."""
-    if card.name == "synthetic":
-        first = ["stgt synthesize --out data/synthetic"]
-    else:
-        first = [f"stgt datasets check {card.name} --root FOLDER"]
-    return [*first, f"stgt train --dataset {card.name}" + (" --root FOLDER" if card.name != "synthetic" else "")]
+    model = " --model dan" if all(layout.kind == "image" for layout in card.layouts) else ""
+    if card.name in RENDERED:
+        return [RENDERED[card.name], f"stgt train --dataset {card.name}{model}"]
+    return [
+        f"stgt datasets check {card.name} --root FOLDER",
+        f"stgt train --dataset {card.name}{model} --root FOLDER",
+    ]
 
 
 def published(results: Sequence[PublishedResult]) -> str:

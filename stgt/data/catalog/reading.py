@@ -10,9 +10,11 @@ from pathlib import Path
 from stgt.data.catalog.layouts import Clip, Layout
 from stgt.data.catalog.lists import Entry, list_files, read_lists
 from stgt.data.catalog.notes import Notes
+from stgt.data.catalog.pictures import written_out
 from stgt.data.catalog.subjects import SubjectRule
 from stgt.data.catalog.textfiles import TextFiles
 from stgt.data.catalog.tree import Finder, Medium, Tree
+from stgt.data.catalog.votes import shares_of
 from stgt.data.disk import compiled, filled, natural_key, seconds
 from stgt.errors import DatasetError
 
@@ -122,6 +124,9 @@ class LayoutReader:
         self.lists = [] if self.absent else list_files(layout, root, self.values)
         if self.lists and not any(file.path.is_file() for file in self.lists):
             self.absent = (self.lists[0].name,)
+        if layout.pixels and not Path(self.root, layout.pixels.file).is_file():
+            self.absent = (*self.absent, layout.pixels.file)
+            self.present = (*self.present, *(file.name for file in self.lists if file.path.is_file()))
         self.files = [TextFiles(rule, self.root, self.values, tree) for rule in layout.files] if not self.absent else []
         self.match = compiled(self.fill(layout.match), "match") if layout.match else None
         self.ignored = [(compiled(self.fill(rule.match), "ignore.match"), rule) for rule in layout.ignore]
@@ -162,7 +167,15 @@ class LayoutReader:
     def listed(self) -> Iterator[Row]:
         """Every clip of the lists that is on disk."""
         finder = Finder(self.tree, self.root, self.layout.kind, self.within)
-        for entry in read_lists(self.layout, self.lists, self.notes).values():
+        entries = read_lists(self.layout, self.lists, self.notes)
+        faulty: Mapping[str, str] = {}
+        if self.layout.pixels:
+            pictures = written_out(Path(self.root), self.layout.pixels, self.lists[0].path, len(entries))
+            self.values["pictures"], faulty = pictures.folder.as_posix(), pictures.faulty
+        for entry in entries.values():
+            if entry.columns.get("row") in faulty:
+                self.notes.add(faulty[entry.columns["row"]], entry.clip_id)
+                continue
             media = finder.find(self.pattern(entry))
             if not media:
                 name = entry.where.rpartition(", line ")[0]
@@ -210,7 +223,13 @@ class LayoutReader:
         if because:
             self.notes.add(because, where)
             return None
-        code = groups.get("label")
+        code, shares = groups.get("label"), None
+        if self.layout.votes:
+            shares, because = shares_of(self.layout.votes, groups, self.reading.label)
+            if because:
+                self.notes.add(because, groups.get("clip_id") or where)
+                return None
+            code = code or (max(shares, key=shares.__getitem__) if shares else None)
         label = self.reading.label(code) if code else None
         if label is None and not code:
             self.notes.add("without a label", row.listed or where)
@@ -241,6 +260,8 @@ class LayoutReader:
             dataset=self.reading.dataset,
             kind=row.medium.kind,
             splits=row.splits,
+            shares=shares,
+            aligned=self.layout.aligned and row.medium.kind == "image",
         )
 
     def clip_id(self, medium: Medium, groups: Groups) -> str:

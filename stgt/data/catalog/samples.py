@@ -145,8 +145,9 @@ def look_at(
 
 
 def look(clip: Clip, warnings: "ThreadWarnings") -> Looked:
-    """Read one clip: all of a video, three images of a folder, a whole track."""
-    reader = {"images": look_at_images, "tracks": look_at_track}.get(clip.kind, look_at_video)
+    """Read one clip: all of a video, three images of a folder, a picture, a whole track."""
+    readers = {"images": look_at_images, "image": look_at_picture, "tracks": look_at_track}
+    reader = readers.get(clip.kind, look_at_video)
     try:
         looked = reader(clip)
     except StgtError as error:
@@ -155,7 +156,7 @@ def look(clip: Clip, warnings: "ThreadWarnings") -> Looked:
         return Looked(clip, fault=f"{clip.source}: {type(error).__name__}: {error}")
     finally:
         said = warnings.take()
-    if looked.size and min(looked.size) < SMALLEST_SIDE and not looked.fault:
+    if looked.size and min(looked.size) < SMALLEST_SIDE and not looked.fault and not clip.aligned:
         width, height = looked.size
         looked = replace(looked, fault=f"{clip.source}: its pictures are {width}x{height}, too small for landmarks")
     return replace(looked, oddity=looked.oddity or "; ".join(said))
@@ -205,6 +206,16 @@ def look_at_images(clip: Clip) -> Looked:
     return Looked(clip, len(sizes), sizes[0], oddity=oddity)
 
 
+def look_at_picture(clip: Clip) -> Looked:
+    """A single picture."""
+    from stgt.faces.video import read_image
+
+    rgb = read_image(clip.source)
+    if rgb is None:
+        return Looked(clip, fault=f"{clip.source} cannot be read as an image")
+    return Looked(clip, 1, (rgb.shape[1], rgb.shape[0]))
+
+
 def gaps(images: Sequence[Path]) -> str:
     """What is missing between the images' numbers, which else run on by ones; empty if nothing is."""
     numbers = [image_number(image) for image in images]
@@ -230,6 +241,13 @@ def look_at_track(clip: Clip) -> Looked:
 
 def with_face(looked: Looked, landmarker: "FaceLandmarker") -> Looked:
     """``looked`` with whether a face is found within the middle third of the clip."""
+    if looked.clip.kind == "image":
+        from stgt.faces.stills import find_face
+        from stgt.faces.video import read_image
+
+        rgb = read_image(looked.clip.source)
+        found = rgb is not None and find_face(rgb, landmarker, looked.clip.aligned) is not None
+        return replace(looked, face=found)
     for now_s, rgb in middle_frames(looked.clip):
         if landmarker.detect(now_s, rgb) is not None:
             return replace(looked, face=True)

@@ -40,14 +40,37 @@ class TextFiles:
             return None, {}
         name = files[0][len(self.root) + 1 :]
         try:
-            text = name if self.rule.over == "path" else Path(files[0]).read_text("utf-8-sig", errors="replace").strip()
+            text = name if self.rule.over == "path" else self.content(Path(files[0]))
         except OSError as error:
             notes.add(f"label file cannot be read ({error.strerror})", name)
+            return files[0], {}
+        except ValueError:
+            notes.add("label file is no array of one number, or it is pickled, and such files are not read", name)
             return files[0], {}
         found = self.match.search(text)
         if not found and self.labels and not self.rule.optional:
             notes.add("label file is empty" if not text else "label file holds no label", name)
         return files[0], found.groupdict() if found else {}
+
+    def content(self, path: Path) -> str:
+        """What a file says, as text.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is not an array of one number or text, or a pickled one.
+        """
+        if self.rule.over != "array":
+            return path.read_text("utf-8-sig", errors="replace").strip()
+        import numpy as np
+
+        try:
+            value = np.load(path, allow_pickle=False)
+        except EOFError:
+            raise ValueError("empty") from None
+        if not isinstance(value, np.ndarray) or value.size != 1:
+            raise ValueError("not one value")
+        number = value.reshape(-1)[0]
+        return f"{number:g}" if value.dtype.kind == "f" else str(number).strip()
 
     def end(self, clip: str, file: str, frame_rate: float | None, notes: Notes) -> float | None:
         """Where the clip ends when images follow the one that its file is named after, in seconds."""

@@ -29,6 +29,7 @@ KINDS: dict[str, tuple[tuple[str, ...], bool]] = {
     "video": (VIDEO_SUFFIXES, False),
     "images": ((), True),
     "any": (VIDEO_SUFFIXES, True),
+    "image": (IMAGE_SUFFIXES, False),
     "tracks": (TRACK_SUFFIXES, False),
 }
 
@@ -54,7 +55,7 @@ class Medium:
 
     path: str
     kind: str
-    """``video``, ``images`` or ``tracks``."""
+    """``video``, ``images``, ``image`` or ``tracks``."""
 
 
 class Tree:
@@ -70,6 +71,8 @@ class Tree:
         self.unnamable: list[str] = []
         """Paths that are no text in the system's encoding."""
         self._listings: dict[str, Listing] = {}
+        self._pictures: dict[str, tuple[str, ...]] = {}
+        self._names: dict[str, frozenset[str]] = {}
 
     @property
     def opened(self) -> int:
@@ -92,6 +95,23 @@ class Tree:
                 raise TooMuchError
             self._listings[folder] = self._scan(folder)
         return self._listings[folder]
+
+    def pictures(self, folder: str) -> tuple[str, ...]:
+        """The names of the images in ``folder``: only of layouts whose clips are single pictures one wants to know."""
+        if folder not in self._pictures:
+            names: list[str] = []
+            if self.listing(folder).images:
+                with os.scandir(folder) as entries:
+                    names = [entry.name for entry in entries if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+            self.unnamable.extend(f"{folder}/{name}" for name in names if not is_text(name))
+            self._pictures[folder] = tuple(sorted(name for name in names if name[0] != "." and is_text(name)))
+        return self._pictures[folder]
+
+    def candidates(self, folder: str, kind: str) -> tuple[str, ...]:
+        """The names of the files in ``folder`` that may be clips of ``kind``, by their suffixes."""
+        names = self.pictures(folder) if kind == "image" else self.listing(folder).files
+        suffixes = KINDS[kind][0]
+        return tuple(name for name in names if name.lower().endswith(suffixes)) if suffixes else ()
 
     def open_ahead(self, folders: list[str]) -> None:
         """Open many folders at once, because on network disks most of the time is waiting; few are left for later."""
@@ -146,18 +166,13 @@ class Tree:
 
     def media_in(self, folder: str, name: str, kind: str, within: str | None = None) -> Iterator[Medium]:
         """Everything of ``kind`` directly in ``folder`` whose name the pattern ``name`` finds."""
-        suffixes, of_images = KINDS[kind]
         fits = matcher(name)
-        listing = self.listing(folder)
-        if suffixes:
-            what = "tracks" if kind == "tracks" else "video"
-            for file in listing.files:
-                if file.lower().endswith(suffixes) and fits(file):
-                    path = f"{folder}/{file}"
-                    if leads(path, within):
-                        yield Medium(path, what)
-        if of_images:
-            children = [f"{folder}/{child}" for child in listing.folders if fits(child)]
+        for file in self.candidates(folder, kind):
+            path = f"{folder}/{file}"
+            if fits(file) and leads(path, within):
+                yield Medium(path, kind_of_file(kind))
+        if KINDS[kind][1]:
+            children = [f"{folder}/{child}" for child in self.listing(folder).folders if fits(child)]
             children = [path for path in children if leads(path, within)]
             self.open_ahead(children)
             yield from (Medium(path, "images") for path in children if self.listing(path).images)
@@ -165,9 +180,21 @@ class Tree:
     def files(self, root: str, pattern: str) -> Iterator[str]:
         """Every file that ``pattern`` finds below ``root``, images aside."""
         parent, _, name = pattern.rpartition("/")
+        if name.isascii() and (plain_name := unescaped(name)) and glob.escape(plain_name) == name:
+            # One file by its name, perhaps of hundreds of thousands in the folder.
+            yield from (
+                f"{folder}/{plain_name}" for folder in self.folders(root, parent) if self.has(folder, plain_name)
+            )
+            return
         fits = matcher(name)
         for folder in self.folders(root, parent):
             yield from (f"{folder}/{file}" for file in self.listing(folder).files if fits(file))
+
+    def has(self, folder: str, name: str) -> bool:
+        """Whether there is a file ``name`` in ``folder``, images aside."""
+        if folder not in self._names:
+            self._names[folder] = frozenset(self.listing(folder).files)
+        return name in self._names[folder]
 
     def folders(self, root: str, pattern: str, within: str | None = None) -> Iterator[str]:
         """Every folder that ``pattern`` finds below ``root``; the empty one finds ``root``. Names need not exist."""
@@ -224,7 +251,7 @@ class Finder:
         name = unescaped(escaped)
         index = self._index(parent)
         stem, dot, suffix = name.rpartition(".")
-        known = dot and f".{suffix.lower()}" in VIDEO_SUFFIXES + TRACK_SUFFIXES
+        known = dot and f".{suffix.lower()}" in VIDEO_SUFFIXES + TRACK_SUFFIXES + KINDS[self.kind][0]
         for key in (name, stem) if known else (name,):
             media = [medium for path in index.get(plain(key), ()) if (medium := self._medium(path))]
             if media:
@@ -234,28 +261,32 @@ class Finder:
     def _medium(self, path: str) -> Medium | None:
         suffixes, of_images = KINDS[self.kind]
         if path.lower().endswith(suffixes) and suffixes:
-            return Medium(path, "tracks" if self.kind == "tracks" else "video")
+            return Medium(path, kind_of_file(self.kind))
         return Medium(path, "images") if of_images and self.tree.listing(path).images else None
 
     def _index(self, parent: str) -> dict[str, list[str]]:
         if parent not in self._indices:
             absolute = parent.startswith("/")
             index: dict[str, list[str]] = {}
-            suffixes, of_images = KINDS[self.kind]
+            of_images = KINDS[self.kind][1]
             for folder in self.tree.folders("/" if absolute else self.root, parent, self.within):
                 listing = self.tree.listing(folder)
                 # With the name in full first: of two files that differ in the suffix the named one is meant.
-                for file in listing.files if suffixes else ():
-                    if file.lower().endswith(suffixes):
-                        path = f"{folder}/{file}"
-                        index.setdefault(plain(file), []).append(path)
-                        index.setdefault(plain(file.rpartition(".")[0]), []).append(path)
+                for file in self.tree.candidates(folder, self.kind):
+                    path = f"{folder}/{file}"
+                    index.setdefault(plain(file), []).append(path)
+                    index.setdefault(plain(file.rpartition(".")[0]), []).append(path)
                 if of_images:
                     self.tree.open_ahead([f"{folder}/{child}" for child in listing.folders])
                 for child in listing.folders if of_images else ():
                     index.setdefault(plain(child), []).append(f"{folder}/{child}")
             self._indices[parent] = index
         return self._indices[parent]
+
+
+def kind_of_file(kind: str) -> str:
+    """What a single file is, as ``Medium.kind``, in a layout of ``kind``."""
+    return kind if kind in ("image", "tracks") else "video"
 
 
 def plain(name: str) -> str:

@@ -43,7 +43,8 @@ def test_every_card_is_complete(name):
 
 def test_cards_of_the_field_are_there():
     of_the_field = {"ck+", "oulu-casia", "mmi", "afew", "dfew", "ferv39k", "mafw", "ravdess", "crema-d", "enterface05"}
-    assert set(list_cards()) == of_the_field | {"synthetic", "folder"}
+    pictures = {"raf-db", "ferplus", "affectnet", "sfew"}
+    assert set(list_cards()) == of_the_field | pictures | {"synthetic", "synthetic-stills", "folder"}
     assert load_card("CK+").name == "ck+"
 
 
