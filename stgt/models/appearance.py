@@ -1,13 +1,18 @@
 """The appearance streams: patches around the nodes, and a backbone over crops of a few frames; and how they join."""
 
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stgt.config import ModelConfig
+from stgt.config import FRAME_MODELS, ModelConfig
 from stgt.errors import StgtError
+
+if TYPE_CHECKING:
+    from stgt.models.frames import FrameModel
 
 
 def modality_keep(like: Tensor, probability: float, training: bool) -> Tensor:
@@ -46,10 +51,11 @@ class PatchEmbedding(nn.Module):
 
 
 class FrameEncoder(nn.Module):
-    """A timm backbone on every appearance frame, then a pool over the frames.
+    """A backbone on every appearance frame, then a pool over the frames.
 
     Args:
-        config: ``backbone`` (any timm model), ``backbone_weights`` (a safetensors file or None).
+        config: ``backbone`` (any timm model, at the crops' own size; or a frame encoder, at ``frame_size``),
+            ``backbone_weights`` (a safetensors file or None).
         width: D.
         pool: (B, F, D), mask (B, F) -> pooled (B, D), and weights, like ``AttentionPool``.
 
@@ -58,13 +64,19 @@ class FrameEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig, width: int, pool: nn.Module) -> None:
         super().__init__()
-        self.backbone = create_backbone(config.backbone, config.backbone_weights)
-        self.project = nn.Linear(self.backbone.head_hidden_size, width)
+        self.reads_pixels = config.backbone in FRAME_MODELS
+        if self.reads_pixels:
+            self.backbone = create_frame_backbone(config)
+            features = self.backbone.num_features
+        else:
+            self.backbone = create_backbone(config.backbone, config.backbone_weights)
+            features = self.backbone.head_hidden_size
+            # What the backbone's weights expect of their input.
+            expected = self.backbone.pretrained_cfg
+            self.register_buffer("mean", torch.tensor(expected["mean"])[:, None, None], persistent=False)
+            self.register_buffer("std", torch.tensor(expected["std"])[:, None, None], persistent=False)
+        self.project = nn.Linear(features, width)
         self.pool = pool
-        # What the backbone's weights expect of their input.
-        expected = self.backbone.pretrained_cfg
-        self.register_buffer("mean", torch.tensor(expected["mean"])[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(expected["std"])[:, None, None], persistent=False)
 
     def forward(self, frames: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
         """See the class for the shapes."""
@@ -85,6 +97,8 @@ class FrameEncoder(nn.Module):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """(N, 3, S, S) uint8 -> (N, D): each frame for itself, so that whoever sees it again need not do so twice."""
+        if self.reads_pixels:
+            return self.project(self.backbone.forward_head(self.backbone.forward_features(pixels), pre_logits=True))
         pixels = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
         return self.project(self.backbone(pixels))
 
@@ -108,6 +122,22 @@ class GatedFusion(nn.Module):
         return geometry + keep[:, None] * gate * self.project(appearance)
 
 
+def create_frame_backbone(config: ModelConfig) -> "FrameModel":
+    """The frame encoder that ``config.backbone`` names, without classifier.
+
+    Raises:
+        StgtError: its weights cannot be had, or do not fit it.
+    """
+    from stgt.models.frames import create_frame_model
+    from stgt.models.frames.weights import load_weights
+
+    encoder = create_frame_model(config.backbone, 2, image_size=config.frame_size)
+    if config.backbone_weights is not None:
+        load_weights(encoder, config.backbone_weights, with_classifier=False)
+    encoder.head = nn.Identity()
+    return encoder
+
+
 def create_backbone(name: str, weights: str | None) -> nn.Module:
     """A timm backbone without classifier; nothing is downloaded.
 
@@ -122,7 +152,10 @@ def create_backbone(name: str, weights: str | None) -> nn.Module:
     from safetensors.torch import load_file
 
     if not timm.is_model(name):
-        raise StgtError(f"timm has no model {name!r}; model.backbone takes a name that timm.list_models() lists")
+        known = {known.lower(): known for known in (*timm.list_models(), *FRAME_MODELS)}
+        near = [known[match] for match in get_close_matches(name.lower(), known, n=3, cutoff=0.5)]
+        hint = f"did you mean {', '.join(near)}?" if near else "model.backbone takes what timm.list_models() lists"
+        raise StgtError(f"timm has no model {name!r}, and it is no frame encoder; {hint}")
     backbone = timm.create_model(name, pretrained=False, num_classes=0)
     if backbone.pretrained_cfg.get("fixed_input_size"):
         raise StgtError(
