@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stgt.comparison.table import Comparison, Result, Standings, quantity
-from stgt.evaluation.plots import ACCENT, FAINT, INK, MUTED, PALETTE, style
+from stgt.evaluation.plots import ACCENT, INK, MUTED, PALETTE, style
 
 #: Inches: the panel of cost, a class of the heat map, a method of it, the least height of a dataset.
 WIDE, CELL_WIDE, CELL_HIGH, LEAST_HIGH = 5.6, 0.62, 0.36, 4.1
