@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     entrants = [make_entrant(method, ground, config, training) for ground in grounds for method in methods]
     for ground in grounds:
         print(f"{ground.name}: {next(entrant.sentence for entrant in entrants if entrant.ground is ground)}")
-    seconds = enter_all(entrants)
+    seconds = enter_all(entrants, config.jobs)
     tell(entrants, seconds, estimated_seconds(entrants, config.jobs, seconds))
     if config.estimate:
         return 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ rule = "rank_mod"
 folds = 2
 summary = "subject-independent (rank of subject mod 2)"
 """
-SMALL = "--model.width 8 --batch_size 2 --window.frames 8 --epochs 2 --optimisation.learning_rate 0.005".split()
+SMALL = shlex.split("--model.width 8 --batch_size 2 --window.frames 8 --epochs 2 --optimisation.learning_rate 0.005")
 RECIPES = {
     "lstm": "title: two layers\nmodel: {name: landmark-lstm}\nquick: {optimisation: {epochs: 1}}\n",
     "plain": "model: {name: landmark-transformer}\n",

@@ -117,7 +117,7 @@ class Entrant:
                 fold=fold,
                 labels=ground.labels,
                 prepared=ground.prepared,
-                folder=folder / config.model.name / f"fold_{fold.index}",
+                folder=folder / config.model.folder_name / f"fold_{fold.index}",
                 tensorboard=folder / "tensorboard",
                 init=config.init,
                 method=self.name,

@@ -3,6 +3,9 @@
 import traceback
 from collections.abc import Mapping, Sequence
 
+import torch
+
+from stgt.benchmarks.models import threads
 from stgt.comparison.entrants import Entrant, MethodTask
 from stgt.comparison.probes import epoch_seconds
 from stgt.errors import StgtError
@@ -11,8 +14,12 @@ from stgt.learning.parallel import TRACEBACK, FoldsFailedError, fit_side_by_side
 from stgt.learning.progress import Progress
 
 
-def enter_all(entrants: Sequence[Entrant]) -> dict[str, float]:
+def enter_all(entrants: Sequence[Entrant], jobs: int) -> dict[str, float]:
     """Make the runs of all entrants, and try one step of each: what fails here fails at once, not after hours.
+
+    Args:
+        entrants: all of them.
+        jobs: folds that will be fitted side by side, and share the threads.
 
     Returns:
         Name of an entrant -> estimated seconds of an epoch of a fold; only of those that have folds to fit.
@@ -22,7 +29,8 @@ def enter_all(entrants: Sequence[Entrant]) -> dict[str, float]:
         try:
             entrant.enter()
             if entrant.missing:
-                seconds[entrant.name] = epoch_seconds(entrant)
+                with threads(max(1, torch.get_num_threads() // jobs)):
+                    seconds[entrant.name] = epoch_seconds(entrant)
         except StgtError as error:
             entrant.failure = str(error)
         except Exception as error:
