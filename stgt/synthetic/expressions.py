@@ -1,5 +1,6 @@
 """Expressions: which facial actions and how strong, drawn from ranges of the FACS literature in expressions.toml."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from stgt.synthetic.motion import DEFAULTS, ActionCurve, Event, draw_timing, per
 from stgt.synthetic.settings import PerformanceSettings
 from stgt.synthetic.speech import sample_speaking
 
-__all__ = ["LABELS", "Unit", "sample_event", "sample_expression", "sample_units"]
+__all__ = ["LABELS", "Blend", "Unit", "sample_blend", "sample_event", "sample_expression", "sample_units"]
 
 #: sd of the log ratio between a unit's left and right side; of expressions that are visibly one-sided.
 ASYMMETRY_SD, ONE_SIDED_SD = 0.08, 0.35
@@ -19,6 +20,8 @@ ASYMMETRY_SD, ONE_SIDED_SD = 0.08, 0.35
 WEAK_SIDE = 0.2
 #: Strength of the second expression of a blend over that of the first, least and most.
 SECOND = (0.15, 0.4)
+#: Share of the first expression in a blend of two with known shares, least and most.
+FIRST = (0.52, 0.95)
 
 
 class _Variant(NamedTuple):
@@ -121,6 +124,33 @@ def sample_event(
     return Event(label, tuple(units), intensity=float(intensity), **timing)
 
 
+class Blend(NamedTuple):
+    """A second expression in a clip, and how much of what is shown is the first."""
+
+    other: str
+    share: float
+
+
+def sample_blend(label: str, rng: np.random.Generator, blends: float) -> Blend | None:
+    """Draw whether a clip blends two expressions, which is the second, and what share of both the first has.
+
+    Args:
+        label: the first expression, and the clip's label.
+        rng: fixes what is drawn.
+        blends: probability that there is a second expression; beside neutral there never is.
+    """
+    others = [other for other in LABELS if other not in (label, LABELS[0])]
+    blended, other, share = rng.random() < blends, others[int(rng.integers(len(others)))], between(rng, *FIRST)
+    return Blend(other, round(share, 3)) if blended and label != LABELS[0] else None
+
+
+def add_blend(event: Event, blend: Blend, rng: np.random.Generator, settings: PerformanceSettings) -> list[Event]:
+    """An event, and a second one beside it with the same timing, so strong that the first has the blend's share."""
+    intensity = event.intensity * (1 - blend.share) / blend.share
+    units = sample_units(blend.other, rng, intensity, settings.one_sided)
+    return [event, replace(event, label=blend.other, units=tuple(units), intensity=float(intensity))]
+
+
 def sample_expression(
     label: str,
     rng: np.random.Generator,
@@ -130,8 +160,10 @@ def sample_expression(
     intensity: float | None = None,
     resting: np.ndarray | None = None,
     settings: PerformanceSettings = DEFAULTS,
+    blend: Blend | None = None,
+    blend_rng: np.random.Generator | None = None,
 ) -> ActionCurve:
-    """A clip with one showing of an expression (none for ``neutral``), with or without speech.
+    """A clip with one showing of an expression (none for ``neutral``), or of a blend, with or without speech.
 
     Args:
         label: one of ``LABELS``.
@@ -141,11 +173,14 @@ def sample_expression(
         intensity: instead of a draw from the settings' range.
         resting: ``(52,)`` actions of the person's face at rest.
         settings: shares and ranges.
+        blend: a second expression that is shown at the same time.
+        blend_rng: fixes what is drawn of the second expression; needed for a blend.
 
     Raises:
         StgtError: an unknown label.
     """
     duration = frames / frame_rate
     event = sample_event(label, rng, settings, duration_s=duration, intensity=intensity)
+    events = [event] if blend is None or blend_rng is None else add_blend(event, blend, blend_rng, settings)
     speaking = sample_speaking(rng, duration, settings)
-    return perform(label, [event], rng, frames, frame_rate, resting=resting, speaking=speaking, settings=settings)
+    return perform(label, events, rng, frames, frame_rate, resting=resting, speaking=speaking, settings=settings)

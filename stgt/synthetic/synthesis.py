@@ -1,6 +1,6 @@
 """What ``stgt synthesize`` can be asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stgt.errors import StgtError
@@ -8,14 +8,16 @@ from stgt.synthetic.settings import PerformanceSettings
 
 #: More than these is a slip of the hand: 10,000 subjects take days and 12 GB.
 MOST_SUBJECTS, MOST_TAKES, MOST_FRAMES = 10_000, 1_000, 10_000
+#: Kind of pictures -> suffix of their files.
+STILLS = {"png": ".png", "jpeg": ".jpg"}
 
 
 @dataclass(frozen=True)
 class SynthesisConfig:
     """Which faces to make, and where."""
 
-    out: str = "data/synthetic"
-    """Folder of the dataset."""
+    out: str = ""
+    """Folder of the dataset; empty: data/synthetic, of stills data/synthetic-stills."""
 
     subjects: int = 30
     """People; may be raised later."""
@@ -44,7 +46,21 @@ class SynthesisConfig:
     workers: int | None = None
     """Processes; none: one per core."""
 
+    stills: str | None = None
+    """Single pictures of the moment in which the expression is strongest, instead of clips: png or jpeg. Without a
+    value: png."""
+
+    blends: float = 0.0
+    """Share of the clips or pictures, neutral ones aside, that blend two expressions; labels.csv then says how much of
+    which. Without a value: 0.5."""
+
     def __post_init__(self) -> None:
+        if not self.out:
+            object.__setattr__(self, "out", "data/synthetic-stills" if self.stills else "data/synthetic")
+        if self.stills not in (None, *STILLS):
+            raise StgtError(f"--stills is {self.stills!r}; pictures are {' or '.join(STILLS)}")
+        if not 0 <= self.blends <= 1:
+            raise StgtError(f"--blends is {self.blends}; it is a share of the clips, between 0 and 1")
         for name, least in (("subjects", 1), ("takes", 1), ("seed", 0), ("frames", 2), ("size", 64)):
             if getattr(self, name) < least:
                 raise StgtError(f"--{name} is {getattr(self, name)}; it must be at least {least}")
@@ -64,9 +80,11 @@ class SynthesisConfig:
 
     def settings(self) -> dict[str, Any]:
         """What must be the same for two runs to write into one folder."""
-        names = ("seed", "frames", "frame_rate", "size", "speech", "least_intensity")
+        names = ["seed", "frames", "frame_rate", "size", "speech", "least_intensity"]
+        names += [name for name in ("stills", "blends") if getattr(self, name)]
         return {name: getattr(self, name) for name in names}
 
     def performance(self) -> PerformanceSettings:
-        """What people do in the clips."""
-        return PerformanceSettings(speaking=self.speech, least_intensity=self.least_intensity)
+        """What people do in the clips. Where blends are asked for there are no others, so that all shares are known."""
+        settings = PerformanceSettings(speaking=self.speech, least_intensity=self.least_intensity)
+        return replace(settings, blend=0.0) if self.blends else settings
