@@ -162,6 +162,7 @@ def score_clips(
 ) -> None:
     """Prepare and read the clips, print the scores, write the results."""
     from stgt.data.preparation.prepare import prepare_clips
+    from stgt.evaluation.distributions import shares_by_clip
     from stgt.evaluation.report import ModelResult
     from stgt.inference import choose_device
     from stgt.learning.fitting import clip_table
@@ -187,6 +188,7 @@ def score_clips(
         layout=loaded.layout,
         temperatures=[loaded.temperature],
         labels=matching.rows() if matching.phrases() else (),
+        shares=shares_by_clip(clips),
     )
     # Results do not belong among the files of the installation.
     beside = Path() if config.checkpoint == PRETRAINED else Path(config.checkpoint).parent

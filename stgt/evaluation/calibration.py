@@ -152,7 +152,10 @@ def fit_temperature(table: PredictionTable) -> float:
     )
 
 
-def search_temperature(predict: Callable[[float], PredictionTable]) -> float:
+def search_temperature(
+    predict: Callable[[float], PredictionTable],
+    loss: Callable[[PredictionTable], float] | None = None,
+) -> float:
     """The temperature at which held-out predictions are most likely.
 
     Its logarithm has a standard normal prior, which weighs as much as a clip or so: a handful of clips that are all
@@ -161,14 +164,16 @@ def search_temperature(predict: Callable[[float], PredictionTable]) -> float:
     Args:
         predict: gives the table of the held-out clips at a temperature, which is how clips of several windows come
             in: each window is tempered, then they are pooled.
+        loss: what is least at the temperature, in nats; none: the negative log-likelihood of the labels.
     """
     from scipy.optimize import minimize_scalar
 
+    loss = loss or negative_log_likelihood
     clips = int(predict(1.0).read.sum())
     if not clips:
         return 1.0
     found = minimize_scalar(
-        lambda logarithm: negative_log_likelihood(predict(float(np.exp(logarithm)))) + logarithm**2 / (2 * clips),
+        lambda logarithm: loss(predict(float(np.exp(logarithm)))) + logarithm**2 / (2 * clips),
         bounds=(np.log(LEAST_TEMPERATURE), np.log(MOST_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-4},

@@ -15,6 +15,7 @@ from stgt.errors import StgtError
 from stgt.evaluation import plots
 from stgt.evaluation.calibration import BINS
 from stgt.evaluation.calibration_plots import calibration_figure
+from stgt.evaluation.distributions import distribution_scores
 from stgt.evaluation.metrics import Difference, Interval, Scores, Spread, Summary, chance, paired_difference, summarise
 from stgt.evaluation.predictions import PredictionTable
 from stgt.evaluation.recipe import recipe_sentences
@@ -61,6 +62,7 @@ class ModelResult:
         temperatures: what each fold's logits were divided by, fitted without the test clips.
         labels: where the dataset's classes are not the model's, what becomes of each label: mappings with ``dataset``,
             ``clips``, ``model``, ``fate``.
+        shares: clip id -> class -> true share of it, of the test clips that have shares.
     """
 
     name: str
@@ -75,6 +77,7 @@ class ModelResult:
     seconds: float | None = None
     temperatures: Sequence[float] = ()
     labels: Sequence[Mapping[str, Any]] = ()
+    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +183,7 @@ def _model_view(model: ModelResult, repeats: int, seed: int) -> dict[str, Any]:
         "calibration": plots.to_svg(
             calibration_figure(summary.calibration), f"Reliability, and accuracy over coverage, of {model.name}"
         ),
+        "distribution": distribution_scores(model.honest, model.shares),
         "mistakes": mistakes(summary.pooled),
         "curves": plots.to_svg(curves, f"Learning curves of {model.name}") if curves else "",
         "faces": _faces(model),

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from stgt.data.protocols import Fold
 from stgt.data.validation import inner_validation
 from stgt.errors import StgtError
 from stgt.evaluation.calibration import search_temperature
+from stgt.evaluation.distributions import share_cross_entropy, shares_by_clip
 from stgt.evaluation.pooling import peak_class
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json
@@ -32,7 +34,7 @@ from stgt.learning.losses import TrainingLoss
 from stgt.learning.module import ExpressionModule
 from stgt.learning.progress import Progress
 from stgt.learning.readout import read_out
-from stgt.learning.targets import with_majority
+from stgt.learning.targets import SHARED, with_majority
 from stgt.learning.trainer import make_trainer, quiet_lightning
 from stgt.learning.transfer import origin, transfer_weights
 from stgt.models.checkpoint import load_checkpoint, read_description, save_checkpoint, set_temperature
@@ -211,10 +213,16 @@ class FoldFit:
             windows = read_out(model, self.evaluation_loader(clips), len(clips), device, peak)
             return lambda temperature: self.tables(clips)(windows.clip_probabilities(temperature))
 
-        temperature = search_temperature(predictions(self.validation_clips))
+        temperature = search_temperature(predictions(self.validation_clips), self.calibration_loss())
         set_temperature(checkpoint, temperature)
         predictions(self.test_clips)(temperature).to_csv(self.task.folder / "predictions.csv")
         return temperature
+
+    def calibration_loss(self) -> Callable[[PredictionTable], float] | None:
+        """What the temperature makes least: a model that learned shares of classes is to give shares, not labels."""
+        if parse_targets(self.task.config.optimisation.targets).name not in SHARED:
+            return None
+        return partial(share_cross_entropy, shares=shares_by_clip(self.validation_clips))
 
     def evaluation_loader(self, clips: list[Clip]) -> DataLoader:
         """All windows of ``clips``, as they are."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stgt.data.catalog.cards import DatasetCard
+from stgt.evaluation.distributions import distribution_scores
 from stgt.evaluation.metrics import Interval, Spread, Summary, chance, summarise
 from stgt.evaluation.report import ModelResult, ReportInput, write_report
 from stgt.files import write_json
@@ -60,12 +61,19 @@ def metrics_document(outcome: Outcome) -> dict[str, Any]:
                 "temperatures": list(result.temperatures),
                 "parameters": result.parameters,
                 "seconds": result.seconds,
+                **distribution_entry(result),
             }
             for result in outcome.results
         },
         "skipped": dict(outcome.skipped),
         "config": dict(outcome.config),
     }
+
+
+def distribution_entry(result: ModelResult) -> dict[str, Any]:
+    """How near the honest predictions are to the clips' shares of classes; empty where none are known."""
+    found = distribution_scores(result.honest, result.shares)
+    return {"distribution": found.to_dict()} if found else {}
 
 
 def published_results(card: DatasetCard) -> list[dict[str, Any]]:
@@ -92,6 +100,12 @@ def print_scores(folder: Path, outcome: Outcome) -> None:
         honest = summarise(result.honest)
         ece = f"   ECE {100 * honest.calibration.ece:.1f}"
         print("  " + score_line("" if alone else "honest", honest) + ece)
+        shares = distribution_scores(result.honest, result.shares)
+        if shares is not None:
+            print(
+                f"  divergence from the true shares {shares.kullback_leibler:.3f} nats "
+                f"({shares.chance:.3f} for their mean; {shares.clips} clips)"
+            )
         if result.best_on_test is not None:
             print("  " + score_line("best-on-test", summarise(result.best_on_test)))
     war, uar = chance(outcome.results[0].honest)

@@ -7,6 +7,7 @@ import numpy as np
 from stgt.data.catalog.layouts import Clip
 from stgt.data.preparation.prepare import Prepared
 from stgt.data.protocols import Fold
+from stgt.evaluation.distributions import shares_by_clip
 from stgt.evaluation.pooling import peak_class
 from stgt.evaluation.report import Attention, ModelResult
 from stgt.learning.loaders import evaluation_loader
@@ -36,6 +37,7 @@ def model_result(run: ModelRun, folds: Sequence[Fold], prepared: Prepared) -> Mo
         attention=attention_summary(clips, readouts, loaded.window.frame_rate),
         layout=loaded.layout,
         seconds=sum(fitted.seconds for fitted in run.folds),
+        shares=shares_by_clip(clips),
     )
 
 

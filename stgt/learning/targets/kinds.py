@@ -16,6 +16,8 @@ from stgt.errors import DatasetError, StgtError
 from stgt.learning.targets.neighbours import estimated_shares
 from stgt.terms import Term
 
+#: Kinds by which a model learns to give the shares that clips have.
+SHARED = ("draw", "distribution")
 #: Kinds that say nothing new of a clip that has one label alone.
 VOTED = ("majority", "multi_label", "draw", "distribution", "class_mean")
 

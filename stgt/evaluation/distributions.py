@@ -1,0 +1,99 @@
+"""How near predicted probabilities come to the true shares of the classes, where clips have such shares.
+
+Shares are votes of annotators, or how much of each expression a rendered blend shows. Scores by labels (WAR, UAR, ECE)
+know the strongest class alone; these know all of them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stgt.data.catalog.layouts import Clip
+from stgt.evaluation.predictions import PredictionTable
+
+#: No probability counts as less than this, or a single one could make a mean infinite.
+LEAST_PROBABILITY = 1e-7
+
+
+@dataclass(frozen=True)
+class DistributionScores:
+    """Means over the clips that could be read and whose shares are known.
+
+    The measures are those of label distribution learning (Geng, "Label distribution learning", IEEE TKDE 28(7), 2016).
+
+    Attributes:
+        clips: how many there are.
+        kullback_leibler: ``sum_k s_k log(s_k / p_k)`` in nats, of shares ``s`` and probabilities ``p``; 0 is best.
+        jeffreys: ``sum_k (s_k - p_k) log(s_k / p_k)`` in nats; shares of nothing count as ``LEAST_PROBABILITY``.
+        intersection: ``sum_k min(s_k, p_k)``; 1 is best.
+        cosine: of the angle between both; 1 is best.
+        chance: Kullback-Leibler divergence of who gives the mean shares of these clips for each of them.
+    """
+
+    clips: int
+    kullback_leibler: float
+    jeffreys: float
+    intersection: float
+    cosine: float
+    chance: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dict(vars(self))
+
+
+def shares_by_clip(clips: Iterable[Clip]) -> dict[str, Mapping[str, float]]:
+    """Clip id -> shares of the classes, of the clips that have some."""
+    return {clip.clip_id: clip.shares for clip in clips if clip.shares}
+
+
+def true_shares(table: PredictionTable, shares: Mapping[str, Mapping[str, float]]) -> NDArray[np.float64]:
+    """(N, K) shares of the classes of a table's clips; NaN where they are not known, or are of other classes only.
+
+    Args:
+        table: its labels are the classes; shares of others are left out, and the rest makes one.
+        shares: clip id -> class -> share.
+    """
+    rows = np.array(
+        [[shares.get(clip_id, {}).get(label, 0.0) for label in table.labels] for clip_id in table.clip_ids], np.float64
+    ).reshape(len(table), len(table.labels))
+    total = rows.sum(axis=1, keepdims=True)
+    return np.divide(rows, total, out=np.full_like(rows, np.nan), where=total > 0)
+
+
+def distribution_scores(table: PredictionTable, shares: Mapping[str, Mapping[str, float]]) -> DistributionScores | None:
+    """How near the predictions are to the true shares; None where none are known of a clip that could be read."""
+    true = true_shares(table, shares)
+    known = table.read & np.isfinite(true).all(axis=1)
+    if not known.any():
+        return None
+    true, said = true[known], table.probabilities[known]
+    floored, likely = np.maximum(true, LEAST_PROBABILITY), np.maximum(said, LEAST_PROBABILITY)
+    ratio = np.log(floored) - np.log(likely)
+    mean = np.maximum(true.mean(axis=0), LEAST_PROBABILITY)
+    lengths = np.linalg.norm(true, axis=1) * np.linalg.norm(said, axis=1)
+    return DistributionScores(
+        clips=int(known.sum()),
+        kullback_leibler=float((true * ratio).sum(axis=1).mean()),
+        jeffreys=float(((floored - likely) * ratio).sum(axis=1).mean()),
+        intersection=float(np.minimum(true, said).sum(axis=1).mean()),
+        cosine=float(((true * said).sum(axis=1) / lengths).mean()),
+        chance=float((true * (np.log(floored) - np.log(mean))).sum(axis=1).mean()),
+    )
+
+
+def share_cross_entropy(table: PredictionTable, shares: Mapping[str, Mapping[str, float]]) -> float:
+    """``- sum_k s_k log p_k`` in nats, the mean over clips that could be read; where shares are unknown, of labels.
+
+    Infinite where no clip could be read.
+    """
+    if not table.read.any():
+        return float("inf")
+    true = true_shares(table, shares)
+    unknown = ~np.isfinite(true).all(axis=1)
+    true[unknown] = np.eye(len(table.labels))[table.truth_indices[unknown]]
+    likely = np.log(np.maximum(table.probabilities[table.read], 1e-12))
+    return float(-(true[table.read] * likely).sum(axis=1).mean())
