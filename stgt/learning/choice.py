@@ -72,6 +72,7 @@ class EpochChoice(lightning.Callback):
             return
         parts = module.clip_probabilities()
         row: dict[str, float] = {"epoch": trainer.current_epoch, "train_loss": module.train_loss}
+        row |= {f"train_{name}": value for name, value in module.train_terms.items()}
         if self.validation is not None:
             table = self.validation(parts.pop(0))
             row |= {"validation_loss": negative_log_likelihood(table), **named(table, "validation")}

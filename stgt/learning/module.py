@@ -10,6 +10,7 @@ from stgt.evaluation.pooling import pool_clips
 from stgt.graphs.batch import WindowBatch
 from stgt.learning.distributed import processes, summed
 from stgt.learning.losses import TrainingLoss
+from stgt.learning.readout import seen_share
 
 
 class ExpressionModule(lightning.LightningModule):
@@ -43,7 +44,10 @@ class ExpressionModule(lightning.LightningModule):
         self.loss = loss
         self._windows: list[list[tuple[Tensor, Tensor, Tensor]]] = []
         self._losses: list[Tensor] = []
+        self._terms: dict[str, list[Tensor]] = {}
         self.train_loss = float("nan")
+        #: Mean of each term of the loss over the epoch, without its weight; empty where there is one alone.
+        self.train_terms: dict[str, float] = {}
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Logits (B,K)."""
@@ -57,6 +61,7 @@ class ExpressionModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's training loss."""
         self._losses = []
+        self._terms = {}
 
     def training_step(self, batch: WindowBatch, batch_index: int) -> Tensor:
         """The loss of a batch of windows."""
@@ -70,19 +75,23 @@ class ExpressionModule(lightning.LightningModule):
     def training_loss(self, batch: WindowBatch) -> Tensor:
         """What a step minimises; random numbers are fixed by then."""
         logits, extras = self.model.forward_training(**batch.inputs)
-        return self.loss.total(self.loss(logits, batch.target, extras))
+        terms = self.loss(logits, batch.target, extras)
+        for name, value in terms.items() if len(terms) > 1 else ():
+            self._terms.setdefault(name, []).append(value.detach())
+        return self.loss.total(terms)
 
     def on_validation_epoch_start(self) -> None:
         """Empty the window collections, and close the epoch's training loss."""
         self._windows = [[] for _ in self.clip_counts]
         if self._losses:
-            self.train_loss = float(summed(torch.stack(self._losses).mean()) / processes())
+            self.train_loss = _mean(self._losses)
+        self.train_terms = {name: _mean(values) for name, values in self._terms.items()}
 
     def validation_step(self, batch: WindowBatch, batch_index: int, dataloader_idx: int = 0) -> None:
         """Probabilities of a batch of evaluation windows."""
         del batch_index
         probabilities = self(batch).float().softmax(dim=-1)
-        share = batch.mask.float().mean(dim=1)
+        share = seen_share(batch)
         self._windows[dataloader_idx].append((probabilities, share, batch.clip))
 
     def clip_probabilities(self) -> list[np.ndarray]:
@@ -111,3 +120,8 @@ class ExpressionModule(lightning.LightningModule):
             pct_start=0.2,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _mean(values: list[Tensor]) -> float:
+    """The mean of what the steps of an epoch came to, over all processes."""
+    return float(summed(torch.stack(values).mean()) / processes())

@@ -44,7 +44,8 @@ def follow(choice, epochs):
         parts = [probabilities(test)] if validation is None else [probabilities(validation), probabilities(test)]
         trainer = SimpleNamespace(sanity_checking=False, current_epoch=epoch)
         choice.on_validation_epoch_end(
-            trainer, SimpleNamespace(clip_probabilities=lambda parts=parts: parts, train_loss=1.0)
+            trainer,
+            SimpleNamespace(clip_probabilities=lambda parts=parts: parts, train_loss=1.0, train_terms={"centre": 2.0}),
         )
 
 
