@@ -1,6 +1,7 @@
 """``stgt bench``: what this machine can do, every figure as a ratio within one run.
 
-``stgt bench live`` and ``stgt bench soak`` measure the live program, ``stgt bench data`` 40,000 prepared clips.
+``stgt bench live`` and ``stgt bench soak`` measure the live program, ``stgt bench data`` 40,000 prepared clips, and
+``stgt bench frames`` encoders of face crops.
 """
 
 import importlib
@@ -14,10 +15,15 @@ from stgt.config import ModelConfig, OptimisationConfig, WindowConfig, from_dict
 from stgt.errors import SourceError
 
 #: What is measured elsewhere; named as text, because nothing here imports the live program or needs a model.
-ELSEWHERE = {"data": "stgt.benchmarks.data", "live": "stgt.realtime.bench", "soak": "stgt.realtime.soak"}
+ELSEWHERE = {
+    "data": "stgt.benchmarks.data",
+    "frames": "stgt.benchmarks.frames",
+    "live": "stgt.realtime.bench",
+    "soak": "stgt.realtime.soak",
+}
 EPILOG = """`stgt bench live` measures the live program beside a bare MediaPipe loop, `stgt bench soak` its memory and
-latency over an hour's worth of frames, `stgt bench data` a simulated set of 40,000 prepared clips; each has its own
---help."""
+latency over an hour's worth of frames, `stgt bench data` a simulated set of 40,000 prepared clips, `stgt bench frames`
+the training of frame encoders beside a plain timm loop; each has its own --help."""
 
 
 @dataclass(frozen=True)
