@@ -38,14 +38,14 @@ def main(arguments: list[str]) -> int:
     parser.add_class_arguments(CompareConfig, as_group=False)
     config = from_dict(CompareConfig, parser.parse_args(own).as_dict())
     from stgt.comparison.datasets import find_grounds
-    from stgt.comparison.entrants import check_training, make_entrant
+    from stgt.comparison.entrants import check_training, make_entrants
     from stgt.comparison.methods import find_methods
     from stgt.comparison.running import enter_all, estimated_seconds, fit_all
 
     check_training(training)
     methods = find_methods(config.models)
     grounds = find_grounds(config)
-    entrants = [make_entrant(method, ground, config, training) for ground in grounds for method in methods]
+    entrants = [entrant for ground in grounds for entrant in make_entrants(methods, ground, config, training)]
     for ground in grounds:
         print(f"{ground.name}: {next(entrant.sentence for entrant in entrants if entrant.ground is ground)}")
     seconds = enter_all(entrants, config.jobs)
@@ -162,14 +162,19 @@ def collect(
 def stand(entrants: "Sequence[Entrant]", costs: "dict[str, Cost]") -> "Standings":
     """The methods on one dataset."""
     from stgt.comparison.table import Result, Standings
+    from stgt.evaluation.distributions import distribution_scores, shares_by_clip
 
+    ground = entrants[0].ground
+    shares = shares_by_clip(ground.clips)
     results = []
     for entrant in entrants:
         if entrant.finished and not entrant.failure:
             table, seconds = entrant.results()
             name, title = entrant.method.name, entrant.method.title
-            results.append(Result(name, title, entrant.sentence, table, costs[name], seconds, entrant.quickened))
-    ground = entrants[0].ground
+            if entrant.teacher:
+                title = f"{title + ', ' if title else ''}taught by {entrant.teacher.method.name}"
+            near = distribution_scores(table, shares)
+            results.append(Result(name, title, entrant.sentence, table, costs[name], seconds, entrant.quickened, near))
     return Standings(
         ground.name,
         ground.card.title,

@@ -34,6 +34,7 @@ RECIPES = {
     "lstm": "title: two layers\nmodel: {name: landmark-lstm}\nquick: {optimisation: {epochs: 1}}\n",
     "plain": "model: {name: landmark-transformer}\n",
     "pixels": "model: {name: dan, frame_weights: nowhere.safetensors}\n",
+    "taught": "teacher: plain\nlessons: {temperature: 2}\nmodel: {name: landmark-lstm}\n",
     "odd": "model: {name: landmark-lstm}\noptimisation: {precision: odd}\n",
 }
 
@@ -132,6 +133,21 @@ def test_an_interrupted_comparison_has_its_beginning_and_goes_on(home, options, 
     assert len(after) == 4
     assert all(after[path] == time for path, time in before.items())
     assert "Not fitted yet" not in (tmp_path / "out" / "compare.md").read_text()
+
+
+def test_a_method_is_taught_by_another_of_the_same_folds(home, options, tmp_path):
+    arguments = [*options, "--folds", "1", "--epochs", "1"]
+    assert compare([*models(home, "taught", "plain", "lstm"), *arguments]) == 0
+    methods = json.loads((tmp_path / "out" / "compare.json").read_text())["datasets"]["mine"]["methods"]
+    assert methods["taught"]["title"] == "taught by plain"
+    checkpoints = {path.parts[-5]: path for path in (tmp_path / "out").rglob("fold_0/model.json")}
+    source = json.loads(checkpoints["taught"].read_text())["extra"]["distilled_from"]
+    assert source["weights_sha256"] == json.loads(checkpoints["plain"].read_text())["weights_sha256"]
+    before = finished(tmp_path / "out")
+    assert compare([*models(home, "taught", "plain", "lstm"), *arguments]) == 0
+    assert finished(tmp_path / "out") == before
+    with pytest.raises(StgtError, match="taught is taught by plain, which must be one of --models"):
+        compare([*models(home, "taught", "lstm"), *arguments])
 
 
 def test_folds_of_several_methods_side_by_side(home, options, tmp_path):

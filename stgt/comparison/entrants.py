@@ -12,6 +12,10 @@ from stgt.config import ModelConfig, TrainConfig, to_dict
 from stgt.data.protocols import Fold
 from stgt.errors import StgtError
 from stgt.evaluation.predictions import PredictionTable
+from stgt.learning.distillation.config import DistillationConfig
+from stgt.learning.distillation.fitting import DistillationFit, DistillationTask
+from stgt.learning.distillation.run import check, distillation_folder
+from stgt.learning.distillation.teachers import Teachers
 from stgt.learning.fitting import FoldFit, FoldTask, read_fold
 from stgt.learning.parallel import require_one_device
 from stgt.learning.progress import Progress
@@ -32,6 +36,18 @@ class MethodTask(FoldTask):
     def new_fit(self, progress: Progress) -> FoldFit:
         """See ``FoldTask``."""
         return FoldFit(self, NamedProgress(progress, self.method))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaughtTask(DistillationTask):
+    """A fold of a method that another one teaches."""
+
+    method: str
+    """As in ``MethodTask``."""
+
+    def new_fit(self, progress: Progress) -> DistillationFit:
+        """See ``FoldTask``."""
+        return DistillationFit(self, NamedProgress(progress, self.method))
 
 
 class NamedProgress(Progress):
@@ -63,6 +79,8 @@ class Entrant:
         folds: those that are fitted.
         folder: of its run; None until it is entered.
         failure: why it has no score; empty: it has, or will have one.
+        teacher: the entrant that teaches it; None: it learns alone.
+        tasks: the folds that are fitted; empty until it is entered.
     """
 
     method: Method
@@ -72,7 +90,8 @@ class Entrant:
     folds: tuple[Fold, ...]
     folder: Path | None = None
     failure: str = ""
-    tasks: tuple[MethodTask, ...] = field(default=(), repr=False)
+    teacher: "Entrant | None" = None
+    tasks: tuple[MethodTask | TaughtTask, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -92,6 +111,11 @@ class Entrant:
         return f"{sentence.rstrip('.')}{ground.extent}."
 
     @property
+    def waiting(self) -> bool:
+        """Whether its teacher has folds to learn first."""
+        return self.teacher is not None and not self.teacher.finished
+
+    @property
     def quickened(self) -> dict[str, tuple[Any, Any]]:
         """What the quick setting changes: setting -> its value otherwise, and its value."""
         return differences(to_dict(self.full), to_dict(self.config))
@@ -99,8 +123,12 @@ class Entrant:
     def enter(self) -> None:
         """Make the run's folder, or find it again, and the tasks of its folds.
 
+        A method whose teacher is not finished is entered again when it is; until then its tasks are those that it would
+        have without one, so that it can be tried and timed.
+
         Raises:
-            StgtError: it starts from weights that have seen test subjects, or the folds cannot be run so.
+            StgtError: it starts from weights that have seen test subjects, or the folds cannot be run so, or its
+                teacher failed or does not fit it.
         """
         ground, config = self.ground, self.config
         if config.init is not None:
@@ -108,25 +136,45 @@ class Entrant:
 
             refuse_leak(config.init, config.dataset, {clip.subject for clip in ground.clips})
         each = require_one_device(config) if config.jobs > 1 else config
-        folder = run_folder(config, ground.prepared)
-        self.folder = folder
+        shared = {
+            "config": each,
+            "model": config.model,
+            "labels": ground.labels,
+            "prepared": ground.prepared,
+            "init": config.init,
+            "method": self.name,
+        }
+        if self.teacher is None:
+            self.folder = run_folder(config, ground.prepared)
+            place = self.folder / config.model.folder_name
+        elif self.waiting:
+            if self.teacher.failure:
+                raise StgtError(f"its teacher {self.teacher.method.name} has no score: {self.teacher.failure}")
+            place = Path(config.output) / "waiting"
+        else:
+            lessons, teachers = self.lessons()
+            self.folder = distillation_folder(lessons, config, teachers, ground.prepared)
+            place = self.folder / config.model.folder_name
         self.tasks = tuple(
-            MethodTask(
-                config=each,
-                model=config.model,
-                fold=fold,
-                labels=ground.labels,
-                prepared=ground.prepared,
-                folder=folder / config.model.folder_name / f"fold_{fold.index}",
-                tensorboard=folder / "tensorboard",
-                init=config.init,
-                method=self.name,
-            )
+            MethodTask(**shared, **places(place, fold))
+            if self.teacher is None or self.waiting
+            else TaughtTask(**shared, **places(place, fold), teacher=teachers.of(fold.index), lessons=lessons)
             for fold in self.folds
         )
 
+    def lessons(self) -> tuple[DistillationConfig, Teachers]:
+        """What is taught, and by whom.
+
+        Raises:
+            StgtError: the teacher reads other windows.
+        """
+        lessons = DistillationConfig(teacher=str(self.teacher.folder), **self.method.lessons)
+        teachers = Teachers.find(lessons.teacher)
+        check(teachers, self.config, self.folds, self.ground.labels)
+        return lessons, teachers
+
     @property
-    def missing(self) -> list[MethodTask]:
+    def missing(self) -> list[MethodTask | TaughtTask]:
         """The folds that are not fitted yet."""
         return [task for task in self.tasks if not task.summary.exists()]
 
@@ -139,6 +187,21 @@ class Entrant:
         """What was said of every test clip, at the honest epochs, and the seconds that training took."""
         folds = [read_fold(task) for task in self.tasks]
         return PredictionTable.concat([fold.honest for fold in folds]), sum(fold.seconds for fold in folds)
+
+
+def places(place: Path, fold: Fold) -> dict[str, Any]:
+    """Where a fold's files go."""
+    return {"fold": fold, "folder": place / f"fold_{fold.index}", "tensorboard": place.parent / "tensorboard"}
+
+
+def make_entrants(
+    methods: Sequence[Method], ground: Ground, config: CompareConfig, training: Sequence[str]
+) -> list[Entrant]:
+    """All methods on a dataset; those that are taught know their teacher."""
+    entrants = {method.name: make_entrant(method, ground, config, training) for method in methods}
+    for entrant in entrants.values():
+        entrant.teacher = entrants.get(entrant.method.teacher)
+    return list(entrants.values())
 
 
 def make_entrant(method: Method, ground: Ground, config: CompareConfig, training: Sequence[str]) -> Entrant:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ import yaml
 
 from stgt.config import is_frame_model, names
 from stgt.errors import StgtError
+from stgt.learning.distillation.config import DistillationConfig
 
 #: What a recipe may say of a method. Clips, folds and what is held out belong to the comparison: they are the same for
 #: all methods.
 GROUPS = ("model", "window", "optimisation", "augmentation")
-KEYS = ("title", "init", *GROUPS, "quick")
+KEYS = ("title", "init", *GROUPS, "teacher", "lessons", "quick")
+LESSONS = tuple(entry.name for entry in fields(DistillationConfig) if entry.name not in ("teacher", "student", "seeds"))
 #: What the quick setting does to a method whose recipe does not say it.
 QUICK: Mapping[str, Any] = {"optimisation": {"epochs": 12}}
 #: The recipe for image methods that have none of their own.
@@ -31,6 +33,8 @@ class Method:
         title: a few words on it; empty: none.
         settings: in place of the defaults of ``stgt train``, in groups.
         quick: in place of those in the quick setting.
+        teacher: name of another method of the comparison, whose model of each fold teaches this one; empty: none.
+        lessons: what it teaches, as ``DistillationConfig`` has it.
         recipe: the file that they are from; empty: none.
     """
 
@@ -38,6 +42,8 @@ class Method:
     title: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=lambda: dict(QUICK))
+    teacher: str = ""
+    lessons: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = ""
 
     def arguments(self, quick: bool) -> list[str]:
@@ -56,6 +62,13 @@ def find_methods(models: str) -> tuple[Method, ...]:
     twice = next((name for name in known if known.count(name) > 1), None)
     if twice:
         raise StgtError(f"{twice} is named twice in --models; a recipe's file is named after what it is")
+    teachers = {method.name for method in methods if not method.teacher}
+    for method in methods:
+        if method.teacher and method.teacher not in teachers:
+            raise StgtError(
+                f"the method {method.name} is taught by {method.teacher}, which must be one of --models, too, and not "
+                "be taught itself"
+            )
     return methods
 
 
@@ -72,7 +85,7 @@ def find_method(entry: str) -> Method:
         return shipped(entry)
     if is_frame_model(entry):
         recipe = shipped(FRAME_MODELS)
-        return Method(entry, "", merged(recipe.settings, {"model": {"name": entry}}), recipe.quick, recipe.recipe)
+        return replace(recipe, name=entry, settings=merged(recipe.settings, {"model": {"name": entry}}))
     from stgt.models.registry import list_models
 
     if entry in list_models():
@@ -122,8 +135,17 @@ def parse_recipe(name: str, text: str, where: str) -> Method:
     quick = values.pop("quick", None)
     if quick is not None:
         check_keys(quick, GROUPS, where, "quick.")
-    title = str(values.pop("title", ""))
-    return Method(name, title, values, dict(QUICK) if quick is None else quick, where)
+    lessons = values.pop("lessons", {})
+    check_keys(lessons, LESSONS, where, "lessons.")
+    return Method(
+        name=name,
+        title=str(values.pop("title", "")),
+        teacher=str(values.pop("teacher", "")),
+        lessons=lessons,
+        quick=dict(QUICK) if quick is None else quick,
+        settings=values,
+        recipe=where,
+    )
 
 
 def check_keys(values: Any, known: Sequence[str], where: str, above: str = "") -> None:

@@ -158,6 +158,11 @@ def epoch_seconds(entrant: Entrant) -> float:
         "read": timed(read) / READ_WINDOWS,
         "load": timed(lambda: [fit.load(index) for index in range(min(LOADED, fit.trained))]) / LOADED,
     }
+    if entrant.teacher is not None:
+        # The teacher reads all that the student is trained on.
+        teacher = new_model(entrant.teacher)
+        read = reading(teacher, inputs_of(entrant.teacher, teacher, READ_WINDOWS))
+        seconds["step"] += timed(read) / READ_WINDOWS
     return fit.trained * (seconds["step"] + seconds["load"]) + fit.read * (seconds["read"] + seconds["load"])
 
 

@@ -1,7 +1,9 @@
 """Fitting all folds of all methods; a method that fails does not stop the others."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -26,20 +28,25 @@ def enter_all(entrants: Sequence[Entrant], jobs: int) -> dict[str, float]:
     """
     seconds: dict[str, float] = {}
     for entrant in entrants:
-        try:
+        with failing(entrant):
             entrant.enter()
             if entrant.missing:
                 with threads(max(1, torch.get_num_threads() // jobs)):
                     seconds[entrant.name] = epoch_seconds(entrant)
-        except StgtError as error:
-            entrant.failure = str(error)
-        except Exception as error:
-            entrant.failure = f"{type(error).__name__}: {error}"
-            if entrant.folder is not None:
-                path = entrant.folder / TRACEBACK
-                write_text(path, traceback.format_exc())
-                entrant.failure += f" (the traceback is in {path})"
     return seconds
+
+
+@contextmanager
+def failing(entrant: Entrant) -> Iterator[None]:
+    """Whatever goes wrong inside the block is this entrant's failure, and stops no other."""
+    try:
+        yield
+    except StgtError as error:
+        entrant.failure = str(error)
+    except Exception as error:
+        path = (entrant.folder or Path(entrant.config.output)) / TRACEBACK
+        write_text(path, traceback.format_exc())
+        entrant.failure = f"{type(error).__name__}: {error} (the traceback is in {path})"
 
 
 def fit_all(entrants: Sequence[Entrant], jobs: int, seconds: Mapping[str, float]) -> None:
@@ -50,6 +57,16 @@ def fit_all(entrants: Sequence[Entrant], jobs: int, seconds: Mapping[str, float]
         jobs: folds side by side.
         seconds: as ``enter_all`` gave them.
     """
+    fit_ready([entrant for entrant in entrants if entrant.teacher is None], jobs, seconds)
+    taught = [entrant for entrant in entrants if entrant.teacher is not None and not entrant.failure]
+    for entrant in taught:
+        with failing(entrant):
+            entrant.enter()
+    fit_ready(taught, jobs, seconds)
+
+
+def fit_ready(entrants: Sequence[Entrant], jobs: int, seconds: Mapping[str, float]) -> None:
+    """Fit what is missing of entrants that wait for nobody."""
     owners = [(entrant, task) for entrant in entrants if not entrant.failure for task in entrant.missing]
     if not owners:
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stgt.comparison.probes import Cost
+from stgt.evaluation.distributions import DistributionScores
 from stgt.evaluation.metrics import (
     Difference,
     Interval,
@@ -40,6 +41,7 @@ class Result:
         cost: of a window.
         seconds: that all its trainings took.
         quickened: what the quick setting changed: setting -> value otherwise, value.
+        shares: how near its probabilities are to true shares of the classes; None where these are not known.
     """
 
     method: str
@@ -49,6 +51,7 @@ class Result:
     cost: Cost
     seconds: float
     quickened: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    shares: DistributionScores | None = None
 
     @cached_property
     def summary(self) -> Summary:
@@ -198,8 +201,8 @@ INTRODUCTION = (
 
 COLUMNS = (
     *("dataset", "method", "title", "parameters", "gflops", "ms", "war", "war_low", "war_high", "uar", "uar_low"),
-    *("uar_high", "behind", "behind_low", "behind_high", "clearly_behind", "ece", "clips", "subjects"),
-    *("training_minutes", "quick", "protocol", "failure"),
+    *("uar_high", "behind", "behind_low", "behind_high", "clearly_behind", "ece", "kl_to_shares", "clips"),
+    *("subjects", "training_minutes", "quick", "protocol", "failure"),
 )
 
 
@@ -213,10 +216,10 @@ def protocol_lines(standings: Standings) -> list[str]:
 
 def score_lines(standings: Standings) -> list[str]:
     """The table of scores and costs."""
-    rows = [
-        ["method", "parameters", "GFLOPs", "ms", "WAR, %", "UAR, %", "behind", "ECE, %", "training, min"],
-        ["---", *["---:"] * 8],
-    ]
+    head = ["method", "parameters", "GFLOPs", "ms", "WAR, %", "UAR, %", "behind", "ECE, %", "training, min"]
+    known = any(result.shares for result in standings.results)
+    head += ["KL to true shares"] if known else []
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for place, result in enumerate(standings.ranked):
         pooled, intervals = result.summary.pooled, result.summary.intervals
         name = result.method + (f" ({result.title})" if result.title else "")
@@ -231,10 +234,13 @@ def score_lines(standings: Standings) -> list[str]:
                 "best" if place == 0 else behind_text(standings.behind[result.method]),
                 f"{100 * result.summary.calibration.ece:.1f}",
                 f"{result.seconds / 60:.1f}",
+                *([f"{result.shares.kullback_leibler:.3f}" if result.shares else ""] if known else []),
             ]
         )
     war, uar = standings.chance
-    rows.append(["chance", "", "", "", f"{100 * war:.1f}", f"{100 * uar:.1f}", "", "", ""])
+    last = ["chance", "", "", "", f"{100 * war:.1f}", f"{100 * uar:.1f}", "", "", ""]
+    shares = standings.ranked[0].shares
+    rows.append([*last, *([f"{shares.chance:.3f}" if shares else ""] if known else [])])
     return as_table(rows)
 
 
@@ -310,6 +316,7 @@ def csv_row(standings: Standings, result: Result, quick: bool) -> dict[str, Any]
         **(limits("behind", gap.uar, gap.intervals.uar) if gap else {}),
         "clearly_behind": int(behind.clear) if behind else "",
         "ece": f"{result.summary.calibration.ece:.6f}",
+        "kl_to_shares": f"{result.shares.kullback_leibler:.6f}" if result.shares else "",
         "clips": pooled.clips,
         "subjects": pooled.subjects,
         "training_minutes": f"{result.seconds / 60:.2f}",
@@ -338,6 +345,7 @@ def standings_dict(standings: Standings) -> dict[str, Any]:
             "cost": asdict(result.cost),
             "seconds": result.seconds,
             "scores": result.summary.to_dict(),
+            "true_shares": result.shares and result.shares.to_dict(),
             "behind": gap
             and {
                 "war": none_if_nan(gap.war),

@@ -53,6 +53,7 @@ def test_a_recipe_of_ones_own(tmp_path):
         ("modle: {name: stgt}", "has the key modle; did you mean model"),
         ("model: stgt", "model: stgt, where a group of settings is meant"),
         ("quick: {seed: 3}", "key quick.seed"),
+        ("lessons: {logit: 1}", "key lessons.logit; did you mean logits"),
         ("- stgt", "is not a list of settings"),
         ("model: {name: [", "is not YAML"),
     ],

@@ -73,6 +73,21 @@ def test_protocols_that_differ_are_told_apart(result_of):
     assert "Quick" not in text
 
 
+def test_shares_of_classes_have_a_column_where_they_are_known(result_of):
+    from dataclasses import replace
+
+    from stgt.evaluation.distributions import distribution_scores
+
+    known = result_of("known", 1.0)
+    shares = {clip: {known.table.truth[place]: 1.0} for place, clip in enumerate(known.table.clip_ids)}
+    scores = distribution_scores(known.table, shares)
+    standings = Standings("set", "The set", (replace(known, shares=scores), result_of("strong", 2.2)))
+    comparison = Comparison((standings,), False, "c")
+    assert "| KL to true shares |" in comparison.to_markdown()
+    assert f" {scores.kullback_leibler:.3f} |" in comparison.to_markdown()
+    assert f",{scores.kullback_leibler:.6f}," in comparison.to_csv()
+
+
 def test_csv_and_json_hold_the_same_numbers(comparison, tmp_path):
     comparison.write(tmp_path)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "compare.csv").read_text())))
