@@ -328,6 +328,9 @@ class WindowDataset(Dataset[WindowSample]):
             frames = track if aligned is None else aligned
             cut = training_cut(frames, reader.window, clip.apex, speed, generator)
             sample = reader.read(track, crops, cut.start_s, self.augmentation, generator, cut.speed, aligned=aligned)
+            if sample.frames is not None:
+                changed = self.augmentation.pictures(sample.frames, sample.frames_mask, generator)
+                sample = replace(sample, frames=changed)
         return replace(sample, target=self.targets[number], clip=number)
 
     def aligned(self, number: int) -> AlignedTrack | None:

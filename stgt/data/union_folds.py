@@ -73,18 +73,23 @@ def check_dataset_weights(card: DatasetCard, text: str) -> None:
 
 
 def refuse_common_contents(folds: Sequence[Fold], content: Mapping[str, str]) -> None:
-    """Raise DatasetError if a clip and a copy of it under another name are on two sides of a fold.
+    """Raise DatasetError if a clip and a copy of it in another dataset are on two sides of a fold.
+
+    Copies within a dataset are its own affair: ``stgt datasets check`` names them.
 
     Args:
         folds: to check.
         content: clip id -> key of what the clip shows.
     """
     for fold in folds:
-        tested = {content[clip.clip_id]: clip.clip_id for clip in fold.test if clip.clip_id in content}
+        tested: dict[str, list[Clip]] = {}
+        for clip in fold.test:
+            tested.setdefault(content.get(clip.clip_id, ""), []).append(clip)
         for clip in fold.train:
-            copy = tested.get(content.get(clip.clip_id, ""))
+            copies = tested.get(content.get(clip.clip_id, "none"), ())
+            copy = next((copy for copy in copies if copy.dataset != clip.dataset), None)
             if copy is not None:
                 raise DatasetError(
-                    f"{clip.clip_id} and {copy} are copies of one clip, one in the training and one in the test of "
-                    f"fold {fold.index}: the score would be a leak; remove one of them"
+                    f"{clip.clip_id} and {copy.clip_id} are copies of one clip, one in the training and one in the "
+                    f"test of fold {fold.index}: the score would be a leak; remove one of them"
                 )

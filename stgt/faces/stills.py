@@ -1,4 +1,8 @@
-"""From a single picture to a track of one frame and its face crop: the road of videos, with one frame on it."""
+"""From a single picture to a track of one frame and its face crop: the road of videos, with one frame on it.
+
+The landmarker of videos finds in a first frame what MediaPipe's image mode finds: landmarks to a thousandth of a pixel,
+blendshapes to the last bit (a test holds it to that), so that pictures and videos need one landmarker between them.
+"""
 
 import logging
 from pathlib import Path

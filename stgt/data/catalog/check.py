@@ -117,7 +117,11 @@ def check_copy(
     except DatasetError as error:
         return Checked(card, folder, findings=(Finding(str(error)),))
     clips = found.clips
-    findings = [*left_out(found, card.values), *counts(card, clips, named=bool(found.notes.missing)), *leaks(clips)]
+    findings = [
+        *left_out(found, card.values),
+        *counts(card, clips, named=bool(found.notes.missing)),
+        *leaks(clips, in_release(card, clips)),
+    ]
     folds, unsplit = protocols(card, clips)
     findings += [*unsplit, *no_clips(clips)]
     bad = {name for finding in findings for name in finding.names}
@@ -194,8 +198,14 @@ def left_out(found: Scan, values: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
-def leaks(clips: Sequence[Clip]) -> list[Finding]:
-    """Clips of one content under several names."""
+def in_release(card: DatasetCard, clips: Sequence[Clip]) -> bool:
+    """Whether copies among ``clips`` are those of the release itself: pictures of the web, as many as published."""
+    of_pictures = card.subjects == "none" and all(clip.kind == "image" for clip in clips)
+    return of_pictures and card.counts is not None and len(clips) == card.counts.clips
+
+
+def leaks(clips: Sequence[Clip], released: bool) -> list[Finding]:
+    """Clips of one content under several names; no fault where they were ``released`` so."""
     findings = []
     groups = same_content(clips)
     across = [group for group in groups if len({(clip.subject, clip.label) for clip in group}) > 1]
@@ -205,8 +215,9 @@ def leaks(clips: Sequence[Clip]) -> list[Finding]:
     ):
         if those:
             names = tuple(" = ".join(clip.clip_id for clip in group) for group in those)
-            number = counted(sum(map(len, those)), "clip")
-            findings.append(Finding(f"{number} {what} ({shown(names, SHOWN)}): keep one of each, the original", names))
+            text = f"{counted(sum(map(len, those)), 'clip')} {what} ({shown(names, SHOWN)})"
+            advice = "in the release itself" if released else "keep one of each, the original"
+            findings.append(Finding(f"{text}: {advice}", names, fault=not released))
     return findings
 
 
