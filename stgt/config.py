@@ -209,9 +209,15 @@ class AugmentationConfig:
     mirror: float = 0.5
     """Probability of left-right mirroring."""
     rotation_deg: float = 8.0
-    """Standard deviation of a residual rotation about each axis."""
+    """Standard deviation of a residual rotation about each axis, and of crops of the frames stream in their plane."""
     scale: float = 0.08
-    """Standard deviation of a log scale."""
+    """Standard deviation of a log scale, of crops, too."""
+    shift: float = 0.03
+    """Standard deviation of where crops lie, as a share of their side."""
+    light: float = 0.2
+    """Standard deviation of the log brightness of crops; a third of it, of each colour."""
+    erase: float = 0.25
+    """Probability of hiding a box of the crops of a window."""
     jitter: float = 0.006
     """Standard deviation of noise on every coordinate, in inter-ocular units."""
     drop_frames: float = 0.1
@@ -277,6 +283,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise StgtError(f"jobs is {self.jobs}; at least one fold is fitted at a time")
+        without = [name for name in (self.model.name, *names(self.compare)) if not is_frame_model(name)]
+        if self.optimisation.loss == PAPER and without:
+            raise StgtError(
+                f"optimisation.loss is {PAPER}, which is that of a frame encoder's paper, but {without[0]} is none; "
+                "name a loss, such as cross_entropy"
+            )
 
 
 def require_one_of(setting: str, value: str, choices: tuple[str, ...]) -> None:

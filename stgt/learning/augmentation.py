@@ -8,6 +8,7 @@ from stgt.config import AugmentationConfig
 from stgt.graphs.actions import mirrored_actions
 from stgt.graphs.layout import NodeLayout
 from stgt.graphs.neutral import NeutralFace
+from stgt.learning.pictures import augment_pictures
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Augmentation:
             self.drop_frames(valid, generator),
             mirrored,
         )
+
+    def pictures(self, frames: np.ndarray, shown: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """The crops (F,3,S,S) of a window, changed; see ``stgt.learning.pictures``."""
+        return augment_pictures(frames, shown, self.config, generator)
 
     def draw_mirrored(self, generator: np.random.Generator) -> bool:
         """Whether left and right are to be exchanged this time."""

@@ -1,7 +1,7 @@
 """The torch dataset: which windows a clip gives, and that they hold what their track and crops hold."""
 
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +76,7 @@ def prepare(tmp_path):
 
 def augmentation(**settings: float) -> Augmentation:
     """No change but those asked for."""
-    none = {"mirror": 0, "rotation_deg": 0, "scale": 0, "jitter": 0, "drop_frames": 0, "speed": 0}
+    none = dict.fromkeys((entry.name for entry in fields(AugmentationConfig)), 0.0)
     return Augmentation(AugmentationConfig(**{**none, **settings}), load_layout("landmarks68"))
 
 
