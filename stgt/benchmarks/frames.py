@@ -57,8 +57,8 @@ def main(arguments: list[str]) -> None:
         return
     if config.batch_size % config.stream_frames or config.clips * config.stream_frames < config.batch_size:
         raise StgtError(
-            f"batch_size is {config.batch_size}; it must be a multiple of stream_frames, {config.stream_frames}, and at "
-            f"most the {config.clips * config.stream_frames} pictures of all clips"
+            f"batch_size is {config.batch_size}; it must be a multiple of stream_frames, {config.stream_frames}, and "
+            f"at most the {config.clips * config.stream_frames} pictures of all clips"
         )
     named = next((name for name in names if name in FRAME_MODELS), None)
     if named:
