@@ -48,7 +48,7 @@ TARGETS: dict[str, dict[str, float | None]] = {
     "draw": {},
     "distribution": {},
     "class_mean": {"share": 0.1},
-    "estimated": {"neighbours": 8.0, "start": 0.5, "end": 0.0},
+    "estimated": {"neighbours": 16.0, "start": 0.4, "end": 0.1},
 }
 
 _TERM = re.compile(r"(?P<name>[\w-]+)\s*(\((?P<parameters>[^()]*)\))?\s*(:\s*(?P<weight>[^:]+))?")

@@ -16,9 +16,11 @@ from stgt.errors import StgtError
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import read_json, write_json, write_text
 from stgt.learning.fitting import FoldResult, FoldTask, fit_fold, read_fold
+from stgt.learning.losses import TrainingLoss
 from stgt.learning.parallel import fit_side_by_side, require_one_device
 from stgt.learning.progress import Progress
 from stgt.models.checkpoint import FORMAT_VERSION, read_description
+from stgt.models.registry import create_model
 
 #: Settings that say where and on what a run happens, not what comes out of it.
 PLACES = (
@@ -132,8 +134,18 @@ def run_models(
         for model in models
         for fold in folds
     ]
+    require_losses([task for task in tasks if not task.summary.exists()])
     results = iter(fit_folds(tasks, config.jobs, progress))
     return [ModelRun(model, tuple(next(results) for _ in folds)) for model in models]
+
+
+def require_losses(tasks: Sequence[FoldTask]) -> None:
+    """Raise StgtError if the loss is not for one of the models, before the first of them is fitted for hours."""
+    for model in dict.fromkeys(task.model for task in tasks):
+        task = next(task for task in tasks if task.model == model)
+        if TrainingLoss.asks_for_extras(task.config.optimisation):
+            fresh = replace(model, frame_weights=None)
+            TrainingLoss.for_model(create_model(fresh, len(task.labels), task.config.window), task.config.optimisation)
 
 
 def fit_folds(tasks: Sequence[FoldTask], jobs: int, progress: Progress) -> list[FoldResult]:

@@ -1,6 +1,6 @@
 """How rare classes and windows were treated, in words: every choice that the settings have is said."""
 
-from stgt.config import OptimisationConfig, TrainConfig, WindowConfig, to_dict
+from stgt.config import ModelConfig, OptimisationConfig, TrainConfig, WindowConfig, to_dict
 from stgt.evaluation.recipe import recipe_sentences
 from stgt.terms import CLASSIFICATION_LOSSES, TARGETS
 
@@ -18,7 +18,9 @@ def test_every_loss_is_named():
     adjusted = OptimisationConfig(loss="logit_adjusted")
     assert "logit-adjusted loss (Menon et al. 2021, tau 1.0)" in said(optimisation=adjusted)
     assert "tau 0.5)" in said(optimisation=OptimisationConfig(loss="logit_adjusted(tau=0.5)"))
-    assert "the loss of the encoder's paper" in said(optimisation=OptimisationConfig(loss="paper"))
+    assert "the loss of the encoder's paper" in said(
+        model=ModelConfig("dan"), optimisation=OptimisationConfig(loss="paper")
+    )
     several = OptimisationConfig(loss="cross_entropy(class_weights=1)+region_biased:0.5")
     assert "weighed by inverse frequency, 0.5 times region biased loss" in said(optimisation=several)
     for name in CLASSIFICATION_LOSSES:

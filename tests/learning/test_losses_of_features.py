@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from stgt.config import FRAME_MODELS, ModelConfig, OptimisationConfig, WindowConfig
+from stgt.config import FRAME_MODELS, ModelConfig, OptimisationConfig, TrainConfig, WindowConfig
 from stgt.errors import StgtError
+from stgt.learning.fitting import FoldTask
 from stgt.learning.losses import TrainingLoss
 from stgt.learning.losses.locality_preserving import neighbour_means
+from stgt.learning.run import require_losses
 from stgt.models.frames import FrameModel
 from stgt.models.registry import create_model
 from stgt.terms import CLASSIFICATION_LOSSES, FURTHER_LOSSES, parse_loss
@@ -260,6 +262,20 @@ def test_a_loss_and_a_model_that_do_not_go_together():
     function = TrainingLoss.for_model(stgt, OptimisationConfig(loss=text))
     logits, extras = stgt.forward_training(torch.randn(3, 4, len(stgt.layout), 12), torch.ones(3, 4, dtype=torch.bool))
     assert torch.isfinite(function.total(function(logits, LABELS, extras)))
+
+
+def test_a_loss_that_is_not_for_a_compared_model_is_refused_before_any_is_fitted(tmp_path):
+    def tasks(loss: str) -> list[FoldTask]:
+        config = TrainConfig("x", optimisation=OptimisationConfig(loss=loss), window=WindowConfig(frames=2))
+        models = ModelConfig("dan", frame_size=64, stream_frames=1), ModelConfig("stgcn", width=8)
+        return [FoldTask(config, model, None, ("a", "b"), None, tmp_path, tmp_path) for model in models]
+
+    with pytest.raises(StgtError, match="the loss partition needs heads"):
+        require_losses(tasks("cross_entropy+partition"))
+    require_losses(tasks("cross_entropy+affinity"))
+    require_losses(tasks("focal"))
+    with pytest.raises(StgtError, match="optimisation.loss is paper, .* but stgcn is none"):
+        TrainConfig("x", compare="stgcn", model=ModelConfig("dan"), optimisation=OptimisationConfig(loss="paper"))
 
 
 def test_attention_of_another_kind_is_refused():

@@ -71,9 +71,17 @@ class TrainingLoss(nn.Module):
             StgtError: a term needs what the model does not give, or the model has no loss of its own.
         """
         text = loss_text(model, config)
-        terms = [TERMS[term.name] for term in parse_loss(text)]
-        sample = try_model(model) if any(term.sized or set(term.needs) - ALWAYS for term in terms) else None
-        return cls(model.num_classes, model.num_features, replace(config, loss=text), class_counts, sample)
+        config = replace(config, loss=text)
+        sample = try_model(model) if cls.asks_for_extras(config) else None
+        return cls(model.num_classes, model.num_features, config, class_counts, sample)
+
+    @staticmethod
+    def asks_for_extras(config: OptimisationConfig) -> bool:
+        """Whether the loss is not for every model."""
+        if config.loss == PAPER:
+            return True
+        terms = [TERMS[term.name] for term in parse_loss(config.loss)]
+        return any(term.sized or set(term.needs) - ALWAYS for term in terms)
 
     def forward(self, logits: Tensor, target: Tensor, extras: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """The terms by name, without their weights.
