@@ -3,6 +3,7 @@
 import glob
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from stgt.data.catalog.layouts import TextFile
@@ -59,18 +60,9 @@ class TextFiles:
             OSError: it cannot be read.
             ValueError: it is not an array of one number or text, or a pickled one.
         """
-        if self.rule.over != "array":
-            return path.read_text("utf-8-sig", errors="replace").strip()
-        import numpy as np
-
-        try:
-            value = np.load(path, allow_pickle=False)
-        except EOFError:
-            raise ValueError("empty") from None
-        if not isinstance(value, np.ndarray) or value.size != 1:
-            raise ValueError("not one value")
-        number = value.reshape(-1)[0]
-        return f"{number:g}" if value.dtype.kind == "f" else str(number).strip()
+        if self.rule.over == "array":
+            return array_value(path.read_bytes())
+        return path.read_text("utf-8-sig", errors="replace").strip()
 
     def end(self, clip: str, file: str, frame_rate: float | None, notes: Notes) -> float | None:
         """Where the clip ends when images follow the one that its file is named after, in seconds."""
@@ -95,3 +87,24 @@ class TextFiles:
         for file in sorted(self.tree.files(self.root, pattern)):
             if file not in self.used:
                 notes.add_missing("label without images, so the copy is incomplete", file[len(self.root) + 1 :])
+
+
+@lru_cache(maxsize=1024)  # hundreds of thousands of files hold a dozen different labels
+def array_value(content: bytes) -> str:
+    """The one number or text of a ``.npy`` file.
+
+    Raises:
+        ValueError: it holds something else, or is pickled: nothing is ever unpickled.
+    """
+    import io
+
+    import numpy as np
+
+    try:
+        value = np.load(io.BytesIO(content), allow_pickle=False)
+    except EOFError:
+        raise ValueError("empty") from None
+    if not isinstance(value, np.ndarray) or value.size != 1:
+        raise ValueError("not one value")
+    number = value.reshape(-1)[0]
+    return f"{number:g}" if value.dtype.kind == "f" else str(number).strip()
