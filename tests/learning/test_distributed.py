@@ -31,11 +31,15 @@ torch.manual_seed(1)
 model = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Flatten(), torch.nn.Linear(6, 3))
 if world > 1:
     share_statistics(model)
-loss = TrainingLoss(3, 6, OptimisationConfig(), np.array([9.0, 4.0, 1.0]))
-value = loss.total(loss(model(rows[rank::world]), labels[rank::world]))
+config = OptimisationConfig(loss="cross_entropy+centre+affinity")
+loss = TrainingLoss(3, 6, config, np.array([9.0, 4.0, 1.0]))
+*before, classifier = model
+features = torch.nn.Sequential(*before)(rows[rank::world])
+value = loss.total(loss(classifier(features), labels[rank::world], {"features": features}))
 value.backward()
-found = {name: parameter.grad for name, parameter in model.named_parameters()} | dict(model.named_buffers())
-found["loss"] = value.detach()
+parts = [*model.named_parameters(), *loss.named_parameters()]
+found = {name: parameter.grad for name, parameter in parts} | dict(model.named_buffers())
+found |= {"loss": value.detach(), "running_centres": loss.terms["centre"].centres}
 if world > 1:
     for name, tensor in found.items():
         if name == "loss" or "running" not in name and "tracked" not in name:
