@@ -18,6 +18,7 @@ from stgt.faces.video import open_source
 from stgt.learning.distillation.config import DistillationConfig
 from stgt.learning.distillation.layers import channels_of
 from stgt.learning.distillation.module import DistillationModule
+from stgt.learning.distillation.teachers import Teachers, student_defaults
 from stgt.learning.distillation.teaching import Teacher
 from stgt.learning.losses import TrainingLoss
 from stgt.learning.module import ExpressionModule
@@ -92,6 +93,11 @@ def test_students_are_taught_by_the_teacher_of_their_fold(teacher, tmp_path, cap
     lessons = json.loads((run / "seed_0/distilled/fold_0/lessons.json").read_text())
     assert lessons["attention"] == ["frames", "nodes"]
     assert set(lessons["layers"]) == {"blocks.0", "blocks.1", "features", "spatial_transformer", "temporal_transformer"}
+    # Students may teach in their turn, and those of one kind are not those of the other.
+    alone, taught = (Teachers.find(str(run / "seed_1" / kind)) for kind in ("alone", "distilled"))
+    assert student_defaults(taught)["dataset"] == "folder"
+    assert student_defaults(taught)["window.frames"] == 8
+    assert taught.fingerprint() != alone.fingerprint()
     page, printed = (run / "report.html").read_text(), capsys.readouterr().out
     for text in (page, printed):
         for name in ("student distilled", "student alone", "teacher"):
@@ -106,7 +112,7 @@ def test_an_interrupted_distillation_ends_as_an_undisturbed_one(teacher, tmp_pat
 
     def interrupt(self, model, fold, row):
         heard.append(row)
-        if len(heard) == 3:  # the first epoch of the student distilled, after two of the one alone
+        if len(heard) == 4:  # the second epoch of the student distilled, after two of the one alone
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

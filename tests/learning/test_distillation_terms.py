@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from stgt.config import ModelConfig, WindowConfig
 from stgt.engines.parity import random_windows
@@ -18,6 +20,7 @@ from stgt.learning.distillation.layers import channels_of, watching
 from stgt.learning.distillation.masking import mask_frames
 from stgt.learning.distillation.terms import attention_transfer, soft_targets
 from stgt.models.registry import Attention, create_model
+from stgt.train import parse
 
 WINDOW = WindowConfig(frames=8)
 SMALL = ModelConfig(width=16, heads=2, blocks=2)
@@ -181,3 +184,18 @@ def test_settings_that_cannot_be_are_refused():
     ):
         with pytest.raises(StgtError, match=match):
             DistillationConfig("teacher", **wrong)
+
+
+def test_the_light_recipe_is_a_quarter_of_the_default_model():
+    def cost(*words: str) -> tuple[int, int]:
+        config = parse([*words, "--dataset", "ck+"])
+        model = create_model(config.model, 8, config.window).eval()
+        batch = random_windows(config.model, config.window, 1)
+        with FlopCounterMode(display=False) as counter:
+            model(**batch.inputs)
+        return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops()
+
+    recipe = Path(__file__).parents[2] / "experiments" / "light.yaml"
+    (parameters, operations), (default_parameters, default_operations) = cost("--config", str(recipe)), cost()
+    assert parameters < 0.3 * default_parameters
+    assert operations < 0.25 * default_operations

@@ -13,6 +13,8 @@ from stgt.data.protocols import Fold
 from stgt.errors import StgtError
 from stgt.models.checkpoint import PRETRAINED, read_description, read_settings, seen_subjects
 
+#: Folders between those of the folds and that of their run: RUN/seed_0/distilled/fold_0.
+DEPTH = 2
 #: Of a fold's folder: the weights of its model, and what marks it as finished.
 WEIGHTS, FINISHED = "model.safetensors", "fold.json"
 
@@ -76,17 +78,20 @@ class Teachers:
     @property
     def run(self) -> dict[str, Any]:
         """The settings of its training; empty where they are not beside it."""
-        if self.folder is None:
-            return {}
-        return run_settings(self.folder) or run_settings(self.folder.parent)
+        return next(filter(None, map(run_settings, self.above)), {})
+
+    @property
+    def above(self) -> list[Path]:
+        """The folders that may be of its run: that of its folds, and those around it; a student may teach, too."""
+        return [] if self.folder is None else [self.folder, *list(self.folder.absolute().parents)[:DEPTH]]
 
     def fingerprint(self) -> str:
         """What tells it from any other teacher: the settings of its run, which decide its weights, or these."""
-        if self.folder is not None:
-            for folder in (self.folder, self.folder.parent):
-                marker = folder / "settings.json"
-                if marker.is_file():
-                    return hashlib.sha256(marker.read_bytes()).hexdigest()[:16]
+        for folder in self.above:
+            marker = folder / "settings.json"
+            if marker.is_file():
+                within = self.folder.absolute().relative_to(folder.absolute()).as_posix()
+                return hashlib.sha256(marker.read_bytes() + within.encode()).hexdigest()[:16]
         return read_description(self.first)["weights_sha256"]
 
     def require_unseen(self, folds: Sequence[Fold], dataset: str) -> None:

@@ -21,8 +21,9 @@ class Teacher:
     Not a module: what holds it does not save it, move it or set it to training.
 
     Attributes:
-        loaded: the model with what belongs to it.
+        model: in evaluation mode.
         order: (K,) where the student's labels stand among its own.
+        temperature: of its calibration.
         channels: of its layers, by name.
         attention: which of ``nodes`` and ``frames`` it chooses among.
     """
