@@ -36,7 +36,7 @@ from stgt.learning.progress import Progress
 from stgt.learning.readout import read_out
 from stgt.learning.targets import SHARED, with_majority
 from stgt.learning.trainer import make_trainer, quiet_lightning
-from stgt.learning.transfer import origin, transfer_weights
+from stgt.learning.transfer import encoder_source, origin, transfer_weights
 from stgt.models.checkpoint import load_checkpoint, read_description, save_checkpoint, set_temperature
 from stgt.models.registry import ExpressionModel, create_model
 from stgt.terms import parse_targets
@@ -267,8 +267,8 @@ class FoldFit:
 
     def sources(self) -> dict[str, Any]:
         """The trained models that went into this one, for its checkpoint: their subjects count as seen."""
-        init = self.task.init
-        return {"initialised_from": origin(read_description(init), init)} if init else {}
+        found = {"initialised_from": self.task.init, "encoder_from": encoder_source(self.task.model)}
+        return {name: origin(read_description(path), path) for name, path in found.items() if path}
 
     def on_best_test(self, predictions: PredictionTable) -> None:
         """Keep the predictions of the epoch that is best on the test clips."""

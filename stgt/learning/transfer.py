@@ -1,11 +1,13 @@
 """Fine-tuning: a model that starts from the weights of a trained one instead of from random numbers."""
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from stgt.config import TrainConfig, to_dict
+from stgt.config import ModelConfig, TrainConfig, to_dict
 from stgt.errors import CheckpointError, StgtError
 from stgt.models.checkpoint import SOURCES, LoadedModel, read_description, read_settings, seen_subjects
 from stgt.models.registry import ExpressionModel
@@ -52,8 +54,27 @@ def require_same_settings(config: TrainConfig) -> None:
                 )
 
 
-def refuse_leak(init: str, dataset: str, subjects: Collection[str]) -> None:
-    """Make sure that the initial weights have seen none of the subjects of a run.
+def encoder_source(model: ModelConfig) -> str | None:
+    """The checkpoint that a model's frame encoder or backbone starts from; None where its weights are no checkpoint.
+
+    Other files do not say whose faces they have seen.
+    """
+    for path in (model.frame_weights, model.backbone_weights):
+        with contextlib.suppress(CheckpointError):
+            if path is not None and Path(path).with_suffix(".json").is_file():
+                read_description(path)
+                return path
+    return None
+
+
+def refuse_leak(init: str, dataset: str, subjects: Collection[str], option: str = "init") -> None:
+    """Make sure that initial weights have seen none of the subjects of a run.
+
+    Args:
+        init: their checkpoint.
+        dataset: name of the card, as for ``seen_subjects``.
+        subjects: of the run.
+        option: that named the checkpoint.
 
     Raises:
         StgtError: they have, themselves or through the weights that they were initialised from.
@@ -61,8 +82,8 @@ def refuse_leak(init: str, dataset: str, subjects: Collection[str]) -> None:
     leaked = sorted(seen_subjects(read_description(init), dataset) & set(subjects))
     if leaked:
         raise StgtError(
-            f"the weights of --init {init} were trained on {len(leaked)} of the subjects of {dataset} that are here "
-            f"({leaked[0]} for one): the score would be a leak; start from weights that have not seen them"
+            f"the weights of --{option} {init} were trained on {len(leaked)} of the subjects of {dataset} that are "
+            f"here ({leaked[0]} for one): the score would be a leak; start from weights that have not seen them"
         )
 
 
@@ -82,6 +103,8 @@ def transfer_weights(model: ExpressionModel, labels: Sequence[str], source: Load
     state = source.model.state_dict()
     for name, value in model.head.state_dict().items():
         known = state[f"head.{name}"]
+        if not value.ndim:  # a count of batches, which is of no class
+            continue
         rows = torch.stack(
             [
                 known[source.labels.index(label)] if label in source.labels else value[index]

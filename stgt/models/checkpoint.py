@@ -24,7 +24,7 @@ from stgt.models.registry import ExpressionModel, create_model
 FORMAT_VERSION = 2
 
 #: The trained models that another may come from, by their names in its description.
-SOURCES = ("initialised_from", "distilled_from")
+SOURCES = ("initialised_from", "distilled_from", "encoder_from")
 
 #: What is given in place of a path for the weights that come with the package.
 PRETRAINED = "pretrained"

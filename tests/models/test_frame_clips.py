@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from stgt.config import FRAME_MODELS, FRAME_POOLS, ModelConfig, WindowConfig
 from stgt.errors import CheckpointError, StgtError
+from stgt.learning.transfer import encoder_source, refuse_leak, transfer_weights
 from stgt.models import create_model
 from stgt.models.checkpoint import load_checkpoint, save_checkpoint
 from stgt.models.frames import list_frame_models
@@ -226,6 +227,35 @@ def test_weights_that_do_not_fit_are_told(tmp_path):
         make("vgg13-ferplus", frame_weights=str(path))
     with pytest.raises(StgtError, match="do not belong to"):
         make(frame_weights=str(path))
+
+
+def test_a_classifier_with_batch_normalisation_is_fine_tuned_label_by_label(tmp_path):
+    labels = ("anger", "fear", "sadness", "contempt", "calm")
+    path = tmp_path / "model.safetensors"
+    config = make_config("dan", frame_pool="mean")
+    trained = make("dan", frame_pool="mean")
+    save_checkpoint(path, trained, labels=labels, model_config=config, window=WINDOW, dataset="folder")
+    model = make("dan", classes=3, frame_pool="mean")
+    before = model.head[0].weight.clone()
+    transfer_weights(model, ("calm", "surprise", "anger"), load_checkpoint(path))
+    assert torch.equal(model.head[0].weight[[0, 2]], trained.head[0].weight[[4, 0]])
+    assert torch.equal(model.head[0].weight[1], before[1])
+    assert torch.equal(model.encoder.trunk.conv1.weight, trained.encoder.trunk.conv1.weight)
+
+
+def test_subjects_that_an_encoder_has_seen_are_known(tmp_path):
+    path = tmp_path / "model.safetensors"
+    extra = {"training_subjects": ["S1"]}
+    labels = [f"class {number}" for number in range(CLASSES)]
+    save_checkpoint(
+        path, make(), labels=labels, model_config=make_config(), window=WINDOW, dataset="folder", extra=extra
+    )
+    assert encoder_source(make_config(frame_weights=str(path))) == str(path)
+    assert encoder_source(make_config()) is None
+    with pytest.raises(StgtError, match=r"--model.frame_weights .* 1 of the subjects of folder.*S1"):
+        refuse_leak(str(path), "folder", {"S1", "S2"}, "model.frame_weights")
+    path.with_suffix(".json").write_text("{}")
+    assert encoder_source(make_config(frame_weights=str(path))) is None
 
 
 @pytest.mark.parametrize(
