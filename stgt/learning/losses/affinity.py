@@ -9,8 +9,8 @@ from stgt.learning.losses.base import Context, LossBatch, LossTerm, nothing
 class Affinity(LossTerm):
     """``mean_i ||x_i - c_y||^2 / sum over dimensions of the variance of the centres``.
 
-    Wen et al., "Distract Your Attention", arXiv 2109.07270, eq. 6; variance over the classes, without bias, as in the
-    authors' code. The centres are learned along with the model, from normal ones. Of DAN, x is the mean of the trunk's
+    Wen et al., "Distract Your Attention", arXiv 2109.07270; variance over the classes, without bias, as in the authors'
+    code. The centres are learned along with the model, from normal ones. Of DAN, x is the mean of the trunk's
     map; of other models their features.
     """
 

@@ -53,7 +53,7 @@ class Centre(LossTerm):
 class AttentiveCentre(Centre):
     """``1/2 mean_i sum_j a_ij (x_ij - c_yj)^2``, with the attention ``a`` that the model pays to dimension j.
 
-    Farzaneh, Qi, "Facial expression recognition in the wild via deep attentive center loss", WACV 2021, eq. 6; a centre
+    Farzaneh, Qi, "Facial expression recognition in the wild via deep attentive center loss", WACV 2021; a centre
     moves as in `Centre`, its dimensions weighed by the attention as well.
 
     Args:

@@ -9,7 +9,7 @@ from stgt.learning.losses.base import Context, LossBatch, LossTerm, nothing
 class LocalityPreserving(LossTerm):
     """``1/2 mean_i || x_i - mean of the k features of its class in the batch that are nearest to x_i ||^2``.
 
-    Li, Deng, Du, "Reliable crowdsourcing and deep locality-preserving learning", CVPR 2017, eq. 5. As in the paper the
+    Li, Deng, Du, "Reliable crowdsourcing and deep locality-preserving learning", CVPR 2017. As in the paper the
     neighbours are constants for the gradient. With fewer than k others of its class an image takes all there are;
     alone, it adds nothing.
 

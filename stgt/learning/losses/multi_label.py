@@ -8,7 +8,7 @@ from stgt.learning.losses.base import LossBatch, LossTerm
 class MultiLabel(LossTerm):
     """``- log max p_k`` over the classes k with any share: the most probable of those that are accepted.
 
-    Barsoum et al., ICMI 2016, arXiv 1608.01041, section 3.2. It goes with ``targets: "multi_label"``, where a class is
+    Barsoum et al., ICMI 2016, arXiv 1608.01041, section 3. It goes with ``targets: "multi_label"``, where a class is
     accepted that got enough of the votes.
     """
 

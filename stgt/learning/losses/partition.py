@@ -9,7 +9,7 @@ from stgt.learning.losses.base import LossBatch, LossTerm, nothing
 class Partition(LossTerm):
     """``log(1 + H / v)`` with v the variance over the H heads, averaged over images and channels.
 
-    Wen et al., "Distract Your Attention", arXiv 2109.07270, eq. 9; the variance without bias, as in the authors' code.
+    Wen et al., "Distract Your Attention", arXiv 2109.07270; the variance without bias, as in the authors' code.
     """
 
     needs = ("heads",)

@@ -9,7 +9,8 @@ from stgt.learning.losses.base import Context, LossBatch, LossTerm, nothing
 class RegionBiased(LossTerm):
     """``mean max(0, margin - (max over crops of a - a of the whole face))``.
 
-    Wang et al., "Region Attention Networks", arXiv 1905.04075, eq. 8, with the self-attention a.
+    Wang et al., "Region Attention Networks", arXiv 1905.04075, with the self-attention a. The margin is
+    the paper's as remembered; its code for FER+ takes 0.1, of attentions that are a softmax over the regions.
 
     Args:
         context: what it is made for.
