@@ -1,11 +1,14 @@
 """Probabilities against true shares of the classes."""
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from stgt.data.catalog.layouts import Clip
+from stgt.evaluation.calibration import search_temperature, temper
 from stgt.evaluation.distributions import (
     distribution_scores,
     share_cross_entropy,
@@ -71,3 +74,17 @@ def test_cross_entropy_with_shares_and_labels():
     expected = -(0.5 * math.log(0.8) + 0.5 * math.log(0.2)) - math.log(0.5) - math.log(0.1)
     assert share_cross_entropy(PREDICTED, SHARES) == pytest.approx(expected / 3)
     assert share_cross_entropy(table([[np.nan, np.nan]]), SHARES) == math.inf
+
+
+def test_a_temperature_for_shares_is_not_one_for_labels():
+    # All say 0.9 of what is 0.7 of the truth, and always its label.
+    names = tuple(f"c{number}" for number in range(400))
+    said = PredictionTable(("joy", "fear"), names, names, np.zeros(400), ("joy",) * 400, np.tile([0.9, 0.1], (400, 1)))
+    shares = {name: {"joy": 0.7, "fear": 0.3} for name in names}
+
+    def predict(temperature: float) -> PredictionTable:
+        return replace(said, probabilities=temper(said.probabilities, temperature))
+
+    assert search_temperature(predict) < 0.5
+    found = search_temperature(predict, partial(share_cross_entropy, shares=shares))
+    assert found == pytest.approx(math.log(9) / math.log(7 / 3), rel=0.02)

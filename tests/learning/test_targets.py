@@ -5,15 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stgt.config import AugmentationConfig, ModelConfig, WindowConfig
+from stgt.config import AugmentationConfig, ModelConfig, OptimisationConfig, TrainConfig, WindowConfig
+from stgt.data.catalog.cards import load_card
 from stgt.data.catalog.layouts import Clip
 from stgt.data.clips import WindowDataset, collate
 from stgt.data.preparation.prepare import prepare_clips
+from stgt.data.protocols import Fold
 from stgt.errors import DatasetError, StgtError
+from stgt.evaluation.distributions import distribution_scores
+from stgt.evaluation.report import ModelResult
+from stgt.files import read_json
 from stgt.graphs.layout import load_layout
 from stgt.learning.augmentation import Augmentation
+from stgt.learning.fitting import FoldFit, FoldTask, fit_fold
+from stgt.learning.progress import Progress
+from stgt.learning.publish import Outcome, write_results
+from stgt.learning.results import model_result
+from stgt.learning.run import ModelRun
 from stgt.learning.targets import TargetedWindows, make_targets, with_majority
-from stgt.learning.targets.neighbours import geometry_features, neighbour_shares
+from stgt.learning.targets.neighbours import discriminants, geometry_features, neighbour_shares
 from stgt.terms import parse_targets
 
 LABELS = ("anger", "fear", "joy")
@@ -114,6 +124,18 @@ def test_neighbours_by_hand():
     np.testing.assert_array_equal(alone, shares[:2], err_msg="without anybody else a clip is what it is")
 
 
+def test_discriminants_look_where_classes_differ():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    # One direction is loud and says nothing, the other is quiet and says the class.
+    features = np.stack((rng.normal(0, 3, 60), 4 * labels + rng.normal(0, 0.5, 60)), axis=1)
+    told = discriminants(features, labels, np.arange(60) < 40)
+    assert told.shape == (60, 1)
+    between = abs(told[labels == 0].mean() - told[labels == 1].mean())
+    assert between > 2 * max(told[labels == label].std() for label in (0, 1))
+    np.testing.assert_array_equal(discriminants(features, labels, labels == 0), features)
+
+
 @pytest.fixture(scope="module")
 def prepared_clips(rendered_face_clip, tmp_path_factory):
     """A neutral face and a smile, of three subjects who look the same, one smile taken for anger; and no face."""
@@ -171,3 +193,52 @@ def test_windows_carry_their_targets(prepared_clips):
     classes = {drawn[(epoch, 0, 1)].target for epoch in range(12)}
     assert classes == {0, 1, 2}
     assert collate([drawn[(0, 0)], drawn[(0, 1)]]).target.dtype.is_floating_point is False
+
+
+def task_of(prepared_clips, folder, text: str) -> FoldTask:
+    """Three classes on four clips with shares, tested on two."""
+    clips, prepared = prepared_clips
+    clips = [replace(clip, shares=shares) for clip, shares in zip(clips, (SPLIT, CLEAR) * 3, strict=True)]
+    clips = [replace(clip, label=max(clip.shares, key=clip.shares.get)) for clip in clips]
+    config = TrainConfig(
+        "folder",
+        validation=0.5,
+        accelerator="cpu",
+        model=ModelConfig("stgcn", width=8),
+        window=WindowConfig(frames=4),
+        optimisation=OptimisationConfig(epochs=2, batch_size=2, targets=text, label_smoothing=0.0),
+    )
+    fold = Fold(0, tuple(clips[:4]), tuple(clips[4:]))
+    return FoldTask(config, config.model, fold, LABELS, prepared, folder, folder)
+
+
+def fit(task: FoldTask) -> ModelResult:
+    run = ModelRun(task.model, (fit_fold(task, Progress()),))
+    return model_result(run, [task.fold], task.prepared)
+
+
+def test_a_training_by_shares_and_its_report(prepared_clips, tmp_path):
+    result = fit(task_of(prepared_clips, tmp_path / "first", "draw"))
+    again = fit(task_of(prepared_clips, tmp_path / "second", "draw"))
+    np.testing.assert_array_equal(result.honest.probabilities, again.honest.probabilities)
+    others = fit(task_of(prepared_clips, tmp_path / "third", "distribution"))
+    assert result.curves[0][0]["train_loss"] != others.curves[0][0]["train_loss"]
+    assert set(result.shares) == {"P3_fear", "P3_joy"}
+    outcome = Outcome("Shares", load_card("folder"), "One fold.", [others], {}, {}, "stgt train", 0)
+    write_results(tmp_path, outcome)
+    found = read_json(tmp_path / "metrics.json")["models"]["stgcn"]["distribution"]
+    assert found["clips"] == 2
+    expected = distribution_scores(others.honest, others.shares)
+    assert found["kullback_leibler"] == pytest.approx(expected.kullback_leibler)
+    page = (tmp_path / "report.html").read_text()
+    assert "Shares of classes" in page
+    assert f"{expected.kullback_leibler:.3f}" in page
+
+
+def test_a_model_that_learned_shares_has_its_temperature_fitted_to_shares(prepared_clips, tmp_path):
+    for text, shared in (("single", False), ("draw", True), ("distribution", True), ("estimated", False)):
+        task = task_of(prepared_clips, tmp_path, text)
+        loss = FoldFit(task, Progress()).calibration_loss()
+        assert (loss is not None) == shared
+        if shared:
+            assert set(loss.keywords["shares"]) == {"P2_fear", "P2_joy"}, "of those held out"
