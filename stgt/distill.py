@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stgt.command import argument_parser, run, said_once
-from stgt.config import from_dict, to_dict
+from stgt.config import TrainConfig, from_dict, to_dict
+from stgt.data.union import UnionCard
+from stgt.data.union_folds import check_dataset_weights, folds_of, refuse_common_contents
 from stgt.errors import StgtError
 from stgt.learning.distillation.config import DistillationConfig
 from stgt.train import Request, by_dataset, choose_folds, describe, limit_subjects, read_request
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from stgt.data.catalog.cards import DatasetCard
     from stgt.data.catalog.layouts import Clip
     from stgt.data.preparation.prepare import Prepared
+    from stgt.data.protocols import Fold
     from stgt.learning.distillation.results import Comparison
     from stgt.learning.distillation.run import Distilled
 
@@ -118,30 +121,21 @@ def distill(request: DistillRequest, command: str = "") -> Outcome:
     if config.compare:
         raise StgtError("--compare is not for a distillation: the student alone is compared with the student distilled")
     card, listing = request.student.find()
+    check_dataset_weights(card, config.dataset_weights)
     config = replace(config, dataset=card.name)
     for note in listing.notes:
         print(f"note: {note}", file=sys.stderr)
-    from stgt.data.union import UnionCard
-    from stgt.data.union_folds import folds_of, refuse_common_contents
-
-    protocol = card.protocol(config.protocol)
-    clips = protocol.used(listing.clips)
+    clips = card.protocol(config.protocol).used(listing.clips)
     folds = choose_folds(folds_of(card, listing.clips, config.protocol), config.fold)
     folds = limit_subjects(folds, config.train_subjects, config.seed)
     present = {clip.label for clip in clips}
     labels = tuple(name for name in listing.classes if name in present)
-    from stgt.learning.distillation.run import check, run_students
-    from stgt.learning.distillation.teachers import Teachers
-
-    check(Teachers.find(lessons.teacher), config, folds, labels)
-    if config.init is not None:
-        from stgt.learning.transfer import refuse_leak
-
-        refuse_leak(config.init, config.dataset, {clip.subject for clip in clips})
+    refuse(lessons, config, folds, labels, {clip.subject for clip in clips})
     sentence = describe(card, listing.clips, folds, config)
     print(sentence)
 
     from stgt.data.preparation.prepare import prepare_clips
+    from stgt.learning.distillation.run import run_students
     from stgt.learning.progress import ProgressBar
 
     prepared = prepare_clips(clips, cache=config.cache, workers=config.workers)
@@ -150,6 +144,26 @@ def distill(request: DistillRequest, command: str = "") -> Outcome:
     with ProgressBar(2 * lessons.seeds * len(folds) * config.optimisation.epochs) as progress:
         distilled = run_students(lessons, config, folds, labels, prepared, progress)
     return Outcome(distilled, publish(request, command, distilled, card, clips, sentence, prepared), sentence)
+
+
+def refuse(
+    lessons: DistillationConfig, config: TrainConfig, folds: "list[Fold]", labels: tuple[str, ...], subjects: set[str]
+) -> None:
+    """Say before all clips are prepared what cannot be: a teacher that must not teach, a student that cannot be made.
+
+    Raises:
+        StgtError: see above.
+    """
+    from stgt.learning.distillation.run import check
+    from stgt.learning.distillation.teachers import Teachers
+    from stgt.learning.transfer import encoder_source, refuse_leak
+    from stgt.models import create_model
+
+    check(Teachers.find(lessons.teacher), config, folds, labels)
+    for option, source in (("init", config.init), ("model.frame_weights", encoder_source(config.model))):
+        if source is not None:
+            refuse_leak(source, config.dataset, subjects, option)
+    create_model(config.model, max(2, len(labels)), config.window)
 
 
 def publish(
@@ -162,7 +176,6 @@ def publish(
     prepared: "Prepared",
 ) -> "Comparison":
     """Write the report, and the table of all seeds."""
-    from stgt.data.union import UnionCard
     from stgt.files import write_json, write_text
     from stgt.learning.distillation.results import compare, model_results
     from stgt.learning.publish import Outcome as Published
