@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_inner_validation_is_by_clip_where_subjects_are_unknown():
     assert not {clip.clip_id for clip in fit} & {clip.clip_id for clip in validation}
     counts = [sum(clip.label == label for clip in validation) for label in ("anger", "fear", "disgust")]
     assert all(abs(count - wanted) <= 2 for count, wanted in zip(counts, (60, 30, 10), strict=True)), counts
+
+
+def test_a_validation_part_of_one_dataset_leaves_the_others_to_the_draw():
+    sides = ("train", "validation") * 4
+    own = [replace(clip, dataset="a", split=side) for clip, side in zip(strangers(8), sides, strict=True)]
+    other = [
+        replace(clip, dataset="b", clip_id=f"b/{clip.clip_id}", subject=f"b:{clip.subject}") for clip in strangers(10)
+    ]
+    fit, validation = inner_validation([*own, *other], 0.2)
+    assert {clip.split for clip in fit if clip.dataset == "a"} == {"train"}
+    assert sum(clip.dataset == "a" for clip in validation) == 4
+    assert sum(clip.dataset == "b" for clip in validation) == 2
+    assert len(fit) + len(validation) == 18
+    assert "own validation part (4 clips), and on 20% of the other datasets' training clips" in describe_validation(
+        [*own, *other], 0.2
+    )
 
 
 def test_inner_validation_of_a_large_set_takes_seconds():
