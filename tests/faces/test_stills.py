@@ -1,4 +1,4 @@
-"""Single pictures: faces are found as in the image mode of MediaPipe, in their own pixels; aligned ones stay visible."""
+"""Single pictures: faces are found as in MediaPipe's image mode, in pixels of their own; aligned ones stay visible."""
 
 import cv2
 import numpy as np
