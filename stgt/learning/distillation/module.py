@@ -49,20 +49,24 @@ class DistillationModule(ExpressionModule):
         batch = mask_frames(batch, lessons.masked_frames, self.model.window.frame_rate)
         with watching(self.model, batch.mask, batch.frames_mask) as seen:
             logits, extras = self.model.forward_training(**batch.inputs)
-        loss = lessons.labels * self.loss.total(self.loss(logits, batch.target, extras))
-        for weight, term in self.taught(logits, told, seen, shown, batch.mask):
-            loss = loss + weight * term
-        return loss
+        terms = {"labels": (lessons.labels, self.loss.total(self.loss(logits, batch.target, extras)))}
+        terms |= self.taught(logits, told, seen, shown, batch.mask)
+        for name, (_, term) in terms.items():
+            self._terms.setdefault(name, []).append(term.detach())
+        return sum(weight * term for weight, term in terms.values())
 
-    def taught(self, logits: Tensor, told: Tensor, seen: Seen, shown: Seen, mask: Tensor) -> list[tuple[float, Tensor]]:
-        """The terms of what the teacher says, each with its weight."""
-        lessons, terms = self.lessons, []
+    def taught(
+        self, logits: Tensor, told: Tensor, seen: Seen, shown: Seen, mask: Tensor
+    ) -> dict[str, tuple[float, Tensor]]:
+        """What the teacher says, term by term, each with its weight."""
+        lessons, terms = self.lessons, {}
         if lessons.logits:
-            terms.append((lessons.logits, soft_targets(logits.float(), told, lessons.temperature)))
+            terms["logits"] = lessons.logits, soft_targets(logits.float(), told, lessons.temperature)
         if lessons.attention and self.attention:
-            terms.append((lessons.attention, attention_transfer(seen.attention, shown.attention, mask, self.attention)))
+            transferred = attention_transfer(seen.attention, shown.attention, mask, self.attention)
+            terms["attention"] = lessons.attention, transferred
         if self.layers is not None:
-            terms.append((lessons.layers, self.layers(seen.layers, shown.layers)))
+            terms["layers"] = lessons.layers, self.layers(seen.layers, shown.layers)
         return terms
 
     def describe(self) -> dict[str, Any]:
