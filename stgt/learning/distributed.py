@@ -5,6 +5,7 @@ adds its share of one mean: statistics of batch normalisation, and a loss whose 
 are therefore of the whole step. What is random within a model (dropout) still falls differently.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -42,6 +43,14 @@ def _all_reduced(value: Tensor) -> Tensor:
     total = value.clone(memory_format=torch.contiguous_format)
     torch.distributed.all_reduce(total)
     return total
+
+
+def untouched(extras: Mapping[str, Tensor]) -> Tensor:
+    """Zero, whose gradients (zeros) reach all that a model gives to losses, whether a loss reads it or not.
+
+    Processes that average their gradients wait for each parameter's.
+    """
+    return sum(extra.sum() * 0 for extra in extras.values() if extra.requires_grad)
 
 
 class SharedBatchNorm(_BatchNorm):

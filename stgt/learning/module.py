@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from stgt.config import OptimisationConfig
 from stgt.evaluation.pooling import pool_clips
 from stgt.graphs.batch import WindowBatch
-from stgt.learning.distributed import processes, summed
+from stgt.learning.distributed import processes, summed, untouched
 from stgt.learning.losses import TrainingLoss
 from stgt.learning.readout import seen_share
 
@@ -78,7 +78,8 @@ class ExpressionModule(lightning.LightningModule):
         terms = self.loss(logits, batch.target, extras)
         for name, value in terms.items() if len(terms) > 1 else ():
             self._terms.setdefault(name, []).append(value.detach())
-        return self.loss.total(terms)
+        loss = self.loss.total(terms)
+        return loss + untouched(extras) if processes() > 1 else loss
 
     def on_validation_epoch_start(self) -> None:
         """Empty the window collections, and close the epoch's training loss."""

@@ -78,5 +78,10 @@ class PretrainConfig:
                 raise StgtError(f"--{name} is {getattr(self, name)}; it must be at least 1")
         if not 1 <= self.streams.subjects <= 1_000_000:
             raise StgtError(f"--streams.subjects is {self.streams.subjects}; it must lie between 1 and 1000000")
+        if self.optimisation.targets != "single":
+            raise StgtError(
+                f"--optimisation.targets is {self.optimisation.targets}, but generated streams say themselves what "
+                "they show; leave it out"
+            )
         if self.weights is not None and not self.weights.endswith(".safetensors"):
             raise StgtError(f"--weights is {self.weights}; give a file name that ends in .safetensors")

@@ -8,6 +8,7 @@ import torch
 
 from stgt.config import FRAME_MODELS, ModelConfig, OptimisationConfig, TrainConfig, WindowConfig
 from stgt.errors import StgtError
+from stgt.learning.distributed import untouched
 from stgt.learning.fitting import FoldTask
 from stgt.learning.losses import TrainingLoss
 from stgt.learning.losses.locality_preserving import neighbour_means
@@ -239,6 +240,11 @@ def test_the_loss_of_a_paper_trains_all_of_its_encoder(name):
     logits, extras = model.forward_training(geometry, torch.ones(3, 2, dtype=torch.bool), frames=frames)
     terms = function(logits, torch.tensor([0, 1, 1]), extras)
     assert list(terms) == [term.name for term in parse_loss(type(model.encoder).paper_loss)]
+    # With several processes every parameter needs a gradient, whatever the loss reads.
+    other = TrainingLoss.for_model(model, OptimisationConfig())
+    (other.total(other(logits, torch.tensor([0, 1, 1]))) + untouched(extras)).backward(retain_graph=True)
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.zero_grad()
     function.total(terms).backward()
     without = [key for key, parameter in model.named_parameters() if parameter.grad is None]
     assert not without

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from stgt.config import OptimisationConfig
 from stgt.errors import StgtError
 from stgt.inference import ExpressionReader
 from stgt.pretraining.config import PretrainConfig, StreamConfig
@@ -59,6 +60,11 @@ def test_the_same_settings_give_the_same_weights(run, tmp_path):
     assert first.keys() == second.keys()
     for name, value in first.items():
         np.testing.assert_array_equal(value, second[name])
+
+
+def test_streams_have_targets_of_their_own():
+    with pytest.raises(StgtError, match="targets is draw, but generated streams say themselves what they show"):
+        PretrainConfig(optimisation=OptimisationConfig(targets="draw"))
 
 
 def test_other_settings_do_not_go_on_in_the_same_folder(run):
