@@ -2,10 +2,11 @@
 
     python experiments/distillation.py --root data/synthetic
 
-Two pairs. fused: STGT on geometry, actions and the pixels of faces teaches the light STGT of experiments/light.yaml,
-which reads geometry alone. frames: a ResNet-18 on face crops teaches the smallest MobileNetV3, a tenth of its size.
-A teacher is trained once; its students begin with the same numbers alone and taught, and see the same clips. All are
-tested on people that none of them has seen. Nothing is held out: the last epoch is scored.
+Three pairs. fused: STGT on geometry, actions and face crops, trained on the same clips, teaches the light STGT of
+experiments/light.yaml, which reads geometry alone. pretrained: the weights that come with the package teach it.
+frames: a ResNet-18 on face crops teaches the smallest MobileNetV3. The students of a seed begin with the same numbers
+alone and taught, and see the same clips. All are tested on people that none of them has seen. Nothing is held out: the
+last epoch is scored.
 
 The same command goes on where it was interrupted. Options that are not listed by --help are handed on to all trainings.
 """
@@ -27,6 +28,7 @@ from stgt.evaluation.metrics import score
 from stgt.evaluation.plots import to_png
 from stgt.evaluation.predictions import PredictionTable
 from stgt.files import write_json, write_text
+from stgt.models.checkpoint import PRETRAINED
 from stgt.train import read_request
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ PEOPLE, QUICK_PEOPLE = ("--subjects", "48"), ("--subjects", "8")
 #: What all trainings share.
 COMMON = {"fold": 0, "validation": 0, "optimisation.batch_size": 16}
 QUICK_EPOCHS = 3
+#: The student of geometry.
+LIGHT = str(Path(__file__).parent / "light.yaml")
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,14 @@ class Pair:
     Attributes:
         name: of the pair, in folders.
         title: who teaches whom.
-        teacher: settings of the teacher's training.
+        teacher: settings of the teacher's training; None: the weights that come with the package.
         student: the student's recipe or model.
         training: settings of the student's training, in place of its recipe's.
     """
 
     name: str
     title: str
-    teacher: Mapping[str, Any]
+    teacher: Mapping[str, Any] | None
     student: str
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,9 +73,10 @@ PAIRS = (
             "model.stream_frames": 2,
             "optimisation.epochs": 20,
         },
-        str(Path(__file__).parent / "light.yaml"),
+        LIGHT,
         {"optimisation.epochs": 20},
     ),
+    Pair("pretrained", "the package's weights teach geometry", None, LIGHT, {"optimisation.epochs": 40}),
     Pair(
         "frames",
         "ResNet-18 teaches MobileNetV3",
@@ -84,7 +89,7 @@ PAIRS = (
             "optimisation.epochs": 15,
         },
         "frames:mobilenetv3_small_050",
-        {"model.frame_size": 64, "optimisation.epochs": 15},
+        {"model.frame_size": 64, "optimisation.epochs": 20},
     ),
 )
 
@@ -103,12 +108,15 @@ def main(arguments: list[str]) -> None:
     outcomes = {}
     for pair in pairs:
         shared = as_words({"dataset": "synthetic", "root": root, **COMMON})
-        teacher = read_request([*shared, *as_words({**pair.teacher, **last}), *handed_on, *own])
-        teacher = replace(teacher, config=replace(teacher.config, name=f"{pair.name}-teacher"))
-        fit(find_material(teacher), teacher.config)
-        lessons = ["--teacher", str(options.output / f"{pair.name}-teacher"), "--student", pair.student]
-        lessons += ["--seeds", str(options.seeds), *shared, *as_words({**pair.training, **last})]
-        outcomes[pair.title] = distill(read([*lessons, *handed_on, *own, "--name", f"{pair.name}-students"]))
+        teacher = PRETRAINED
+        if pair.teacher is not None:
+            request = read_request([*shared, *as_words({**pair.teacher, **last}), *handed_on, *own])
+            config = replace(request.config, name=f"{pair.name}-teacher")
+            fit(find_material(replace(request, config=config)), config)
+            teacher = str(options.output / config.name)
+        lessons = ["--teacher", teacher, "--student", pair.student, "--seeds", str(options.seeds)]
+        lessons += [*shared, *as_words({**pair.training, **last}), *handed_on, *own, "--name", f"{pair.name}-students"]
+        outcomes[pair.name] = distill(read(lessons))
         # After every pair, so that an interrupted study has its beginning.
         publish(options.output, outcomes)
     print("\n" + (options.output / "distillation.md").read_text(encoding="utf-8"))
@@ -129,26 +137,19 @@ def as_words(settings: Mapping[str, Any]) -> list[str]:
 
 
 def publish(output: Path, outcomes: "Mapping[str, Outcome]") -> None:
-    """Write the tables and what they are made of, and draw the figure."""
+    """Write the tables and what they are made of, and draw the figure; ``outcomes`` by the names of their pairs."""
     sections = [
-        f"**{title}**: {outcome.sentence}\n\n{outcome.comparison.to_markdown()}" for title, outcome in outcomes.items()
+        f"**{name}: {find_pair(name).title}.** {outcome.sentence}\n\n{outcome.comparison.to_markdown()}"
+        for name, outcome in outcomes.items()
     ]
     write_text(output / "distillation.md", "\n".join(sections))
-    write_json(
-        output / "distillation.json", {title: outcome.comparison.to_dict() for title, outcome in outcomes.items()}
-    )
+    write_json(output / "distillation.json", {name: outcome.comparison.to_dict() for name, outcome in outcomes.items()})
     rows: list[str] = []
     groups: list[int] = []
     tables: list[Sequence[PredictionTable]] = []
-    for number, outcome in enumerate(outcomes.values()):
-        students = outcome.distilled.students
-        kinds = (
-            [outcome.distilled.teacher],
-            [each.alone.honest for each in students],
-            [each.taught.honest for each in students],
-        )
-        for row, found in zip(outcome.comparison.rows, kinds, strict=True):
-            rows.append(f"{row.name}, {row.parameters / 1e6:.2f} M")
+    for number, (name, outcome) in enumerate(outcomes.items()):
+        for row, found in zip(outcome.comparison.rows, predictions(outcome), strict=True):
+            rows.append(f"{name}: {row.name}, {row.parameters / 1e6:.2f} M")
             groups.append(number)
             tables.append(found)
     panels = [
@@ -156,7 +157,14 @@ def publish(output: Path, outcomes: "Mapping[str, Outcome]") -> None:
         Panel("WAR, %", [[100 * score(table).war for table in found] for found in tables], note="more is better"),
         Panel("ECE, %", [[100 * calibration(table).ece for table in found] for found in tables], note="less is better"),
     ]
-    to_png(dot_figure(rows, groups, panels, "; below: ".join(outcomes)), output / "distillation.png")
+    to_png(dot_figure(rows, groups, panels), output / "distillation.png")
+
+
+def predictions(outcome: "Outcome") -> tuple[list[PredictionTable], list[PredictionTable], list[PredictionTable]]:
+    """What the teacher, and the students alone and taught of every seed, say of the test clips."""
+    students = outcome.distilled.students
+    alone, taught = [each.alone.honest for each in students], [each.taught.honest for each in students]
+    return [outcome.distilled.teacher], alone, taught
 
 
 if __name__ == "__main__":

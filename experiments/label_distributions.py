@@ -45,10 +45,11 @@ TRAINING = {
     "validation": 0,
     "model.streams": "geometry,actions",
     "model.width": 32,
+    "model.blocks": 3,
     "window.training": "uniform",
     "window.testing": "uniform",
     "optimisation.batch_size": 16,
-    "optimisation.epochs": 30,
+    "optimisation.epochs": 25,
     "optimisation.label_smoothing": 0,
     "optimisation.class_weights": "false",
 }

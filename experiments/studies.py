@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from stgt.config import TrainConfig
 from stgt.data.catalog.layouts import Clip
@@ -112,14 +114,13 @@ class Panel:
     note: str = ""
 
 
-def dot_figure(rows: Sequence[str], groups: Sequence[int], panels: Sequence[Panel], title: str = "") -> Figure:
+def dot_figure(rows: Sequence[str], groups: Sequence[int], panels: Sequence[Panel]) -> Figure:
     """A row for each arm: a dot for each seed, a line at their mean, and both as numbers.
 
     Args:
         rows: names of the arms, from above.
         groups: number of the group of each row, which is its colour.
         panels: side by side.
-        title: above all.
     """
     names = LETTER * max(map(len, rows))
     size = names + PANEL_WIDE * len(panels), ROW_HIGH * len(rows) + AROUND
@@ -131,32 +132,27 @@ def dot_figure(rows: Sequence[str], groups: Sequence[int], panels: Sequence[Pane
             _draw_panel(axes, panel, groups)
             axes.set_yticks(range(len(rows)), rows if number == 0 else [""] * len(rows))
             axes.tick_params(axis="y", labelcolor=INK)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=INK)
     return figure
 
 
-def _draw_panel(axes, panel: Panel, groups: Sequence[int]) -> None:  # noqa: ANN001 - of matplotlib
+def _draw_panel(axes: Axes, panel: Panel, groups: Sequence[int]) -> None:
+    """The dots on the left, the numbers on the right of where the axis ends."""
     means = [float(np.mean(values)) for values in panel.values]
     least, most = (extreme(value for values in panel.values for value in values) for extreme in (min, max))
     room = (most - least) or abs(most) or 1.0
-    axes.set_xlim(least - 0.12 * room, most + 0.85 * room)
+    begin, end = least - 0.12 * room, most + 0.12 * room
+    axes.set_xlim(begin, end + 0.8 * room)
     for row, (values, mean, group) in enumerate(zip(panel.values, means, groups, strict=True)):
         colour = PALETTE[group]
-        axes.axhline(row, color=FAINT, linewidth=0.6, zorder=0)
+        axes.hlines(row, begin, end, color=FAINT, linewidth=0.6, zorder=0)
         axes.plot(values, [row] * len(values), "o", markersize=4.5, color=colour, alpha=0.55, markeredgewidth=0)
         axes.plot([mean, mean], [row - 0.26, row + 0.26], color=colour, linewidth=2)
-        text = mean_and_spread(values, 1, panel.digits)
-        axes.text(most + 0.1 * room, row, text, va="center", fontsize=8, color=INK, backgroundcolor="white")
+        axes.text(end + 0.06 * room, row, mean_and_spread(values, 1, panel.digits), va="center", fontsize=8, color=INK)
         if row and group != groups[row - 1]:
             axes.axhline(row - 0.5, color=MUTED, linewidth=0.6)
     axes.set_ylim(len(means) - 0.5, -0.5)
     axes.set_title(panel.title)
-    axes.set_xlabel(panel.note)
-    axes.xaxis.set_major_locator(_few_ticks())
+    axes.set_xlabel(panel.note, loc="left")
+    axes.set_xticks([tick for tick in MaxNLocator(4).tick_values(begin, end) if begin <= tick <= end])
+    axes.spines["bottom"].set_bounds(begin, end)
     axes.spines["left"].set_visible(False)
-
-
-def _few_ticks():  # noqa: ANN202 - of matplotlib
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4)

@@ -48,7 +48,7 @@ def asked(monkeypatch):
 def test_each_teacher_is_trained_once_and_teaches_its_students(asked, tmp_path):
     (tmp_path / "labels.csv").write_text("there already")
     study.main(["--root", str(tmp_path), "--output", str(tmp_path / "out"), "--seeds", "2", "--cache", "somewhere"])
-    fused, fused_words, frames, frames_words = asked
+    fused, fused_words, pretrained_words, frames, frames_words = asked
     assert fused.model.streams == "geometry,actions,frames"
     assert frames.model.name == "frames:resnet18"
     for teacher, words in ((fused, fused_words), (frames, frames_words)):
@@ -57,9 +57,10 @@ def test_each_teacher_is_trained_once_and_teaches_its_students(asked, tmp_path):
         assert words[words.index("--seeds") + 1] == "2"
         assert {"--fold=0", "--validation=0", f"--root={tmp_path}", "--cache", "somewhere"} <= set(words)
     assert fused_words[fused_words.index("--student") + 1].endswith("light.yaml")
+    assert pretrained_words[:4] == ["--teacher", "pretrained", "--student", fused_words[3]]
     text = (tmp_path / "out" / "distillation.md").read_text()
-    assert text.count("a table") == 2
-    assert "**ResNet-18 teaches MobileNetV3**: Rendered." in text
+    assert text.count("a table") == 3
+    assert "**frames: ResNet-18 teaches MobileNetV3.** Rendered." in text
     assert (tmp_path / "out" / "distillation.png").stat().st_size > 10_000
 
 
@@ -69,7 +70,7 @@ def test_one_pair_quickly(asked, tmp_path):
     teacher, words = asked
     assert teacher.optimisation.epochs == study.QUICK_EPOCHS
     assert f"--optimisation.epochs={study.QUICK_EPOCHS}" in words
-    with pytest.raises(StgtError, match="--pairs names 'heavy'; the pairs are fused, frames"):
+    with pytest.raises(StgtError, match="--pairs names 'heavy'; the pairs are fused, pretrained, frames"):
         study.main(["--pairs", "heavy"])
 
 
