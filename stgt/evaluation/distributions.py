@@ -22,12 +22,12 @@ LEAST_PROBABILITY = 1e-7
 class DistributionScores:
     """Means over the clips that could be read and whose shares are known.
 
-    The measures are those of label distribution learning (Geng, "Label distribution learning", IEEE TKDE 28(7), 2016).
+    Kullback-Leibler, intersection and cosine are measures of Geng, "Label distribution learning", IEEE TKDE 28(7), 2016.
 
     Attributes:
         clips: how many there are.
         kullback_leibler: ``sum_k s_k log(s_k / p_k)`` in nats, of shares ``s`` and probabilities ``p``; 0 is best.
-        jeffreys: ``sum_k (s_k - p_k) log(s_k / p_k)`` in nats; shares of nothing count as ``LEAST_PROBABILITY``.
+        jensen_shannon: mean Kullback-Leibler divergence of both from their mean, in nats; 0 is best, 0.693 the worst.
         intersection: ``sum_k min(s_k, p_k)``; 1 is best.
         cosine: of the angle between both; 1 is best.
         chance: Kullback-Leibler divergence of who gives the mean shares of these clips for each of them.
@@ -35,7 +35,7 @@ class DistributionScores:
 
     clips: int
     kullback_leibler: float
-    jeffreys: float
+    jensen_shannon: float
     intersection: float
     cosine: float
     chance: float
@@ -71,18 +71,22 @@ def distribution_scores(table: PredictionTable, shares: Mapping[str, Mapping[str
     if not known.any():
         return None
     true, said = true[known], table.probabilities[known]
-    floored, likely = np.maximum(true, LEAST_PROBABILITY), np.maximum(said, LEAST_PROBABILITY)
-    ratio = np.log(floored) - np.log(likely)
-    mean = np.maximum(true.mean(axis=0), LEAST_PROBABILITY)
+    middle = (true + said) / 2
     lengths = np.linalg.norm(true, axis=1) * np.linalg.norm(said, axis=1)
     return DistributionScores(
         clips=int(known.sum()),
-        kullback_leibler=float((true * ratio).sum(axis=1).mean()),
-        jeffreys=float(((floored - likely) * ratio).sum(axis=1).mean()),
+        kullback_leibler=float(divergences(true, said).mean()),
+        jensen_shannon=float((divergences(true, middle) + divergences(said, middle)).mean() / 2),
         intersection=float(np.minimum(true, said).sum(axis=1).mean()),
         cosine=float(((true * said).sum(axis=1) / lengths).mean()),
-        chance=float((true * (np.log(floored) - np.log(mean))).sum(axis=1).mean()),
+        chance=float(divergences(true, true.mean(axis=0)).mean()),
     )
+
+
+def divergences(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N,) Kullback-Leibler divergence of (N, K) or (K,) probabilities from others, in nats."""
+    logs = [np.log(np.maximum(part, LEAST_PROBABILITY)) for part in (first, second)]
+    return (first * (logs[0] - logs[1])).sum(axis=-1)
 
 
 def share_cross_entropy(table: PredictionTable, shares: Mapping[str, Mapping[str, float]]) -> float:

@@ -43,9 +43,11 @@ def test_scores_by_hand():
     assert found.kullback_leibler == pytest.approx((first + math.log(2)) / 2)
     assert found.intersection == pytest.approx((0.5 + 0.2 + 0.5) / 2)
     assert found.cosine == pytest.approx((0.5 / (math.sqrt(0.5) * math.sqrt(0.68)) + math.sqrt(0.5)) / 2)
-    back = 0.8 * math.log(0.8 / 0.5) + 0.2 * math.log(0.2 / 0.5)
-    missing = (0.5 - 1e-7) * math.log(0.5 / 1e-7) + 0.5 * math.log(2)
-    assert found.jeffreys == pytest.approx((first + back + missing) / 2)
+    # Between 0.5 0.5 and 0.8 0.2 lies 0.65 0.35; between 1 0 and 0.5 0.5 lies 0.75 0.25.
+    shared = 0.5 * math.log(0.5 / 0.65) + 0.5 * math.log(0.5 / 0.35)
+    said = 0.8 * math.log(0.8 / 0.65) + 0.2 * math.log(0.2 / 0.35)
+    other = math.log(1 / 0.75) + 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
+    assert found.jensen_shannon == pytest.approx((shared + said + other) / 4, rel=1e-5)
     # Who says 3/4 joy to all.
     chance = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
     assert found.chance == pytest.approx((chance + math.log(1 / 0.75)) / 2)
@@ -54,7 +56,7 @@ def test_scores_by_hand():
 def test_who_says_the_shares_is_perfect():
     found = distribution_scores(table([[0.5, 0.5], [1.0, 0.0]]), SHARES)
     assert found.kullback_leibler == pytest.approx(0, abs=1e-6)
-    assert found.jeffreys == pytest.approx(0, abs=1e-6)
+    assert found.jensen_shannon == pytest.approx(0, abs=1e-6)
     assert found.intersection == pytest.approx(1)
     assert found.cosine == pytest.approx(1)
 
