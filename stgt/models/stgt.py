@@ -91,6 +91,7 @@ class SpatioTemporalGraphTransformer(ExpressionModel):
     geometry              the other streams alone. Patches enter with a learned vector per node where they join
                           otherwise; without them there is nothing over nodes (actions alone are the tokens of the
                           steps), and without both nothing but appearance frames. No stream is hidden in training.
+                          Attention is uniform over what is not looked at.
     ====================  ========================================================================================
 
     Args:
