@@ -107,7 +107,8 @@ def test_students_are_taught_by_the_teacher_of_their_fold(teacher, tmp_path, cap
 
 
 def test_an_interrupted_distillation_ends_as_an_undisturbed_one(teacher, tmp_path, monkeypatch):
-    undisturbed = teach(teacher, tmp_path, "--fold", "0", epochs=2, name="undisturbed")
+    masked = ("--fold", "0", "--masked_frames", "0.3")
+    undisturbed = teach(teacher, tmp_path, *masked, epochs=2, name="undisturbed")
     heard = []
 
     def interrupt(self, model, fold, row):
@@ -118,9 +119,9 @@ def test_an_interrupted_distillation_ends_as_an_undisturbed_one(teacher, tmp_pat
     with monkeypatch.context() as patched:
         patched.setattr(ProgressBar, "epoch", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            teach(teacher, tmp_path, "--fold", "0", epochs=2, name="disturbed")
+            teach(teacher, tmp_path, *masked, epochs=2, name="disturbed")
     assert (tmp_path / "disturbed/seed_0/distilled/fold_0/resume.safetensors").exists()
-    disturbed = teach(teacher, tmp_path, "--fold", "0", epochs=2, name="disturbed")
+    disturbed = teach(teacher, tmp_path, *masked, epochs=2, name="disturbed")
     for kind in ("alone", "distilled"):
         for name in ("predictions.csv", "model.safetensors", "model.json"):
             first, second = ((run / "seed_0" / kind / "fold_0" / name).read_bytes() for run in (undisturbed, disturbed))
@@ -130,7 +131,7 @@ def test_an_interrupted_distillation_ends_as_an_undisturbed_one(teacher, tmp_pat
     ]
     assert weights[0] != weights[1]
     with pytest.raises(StgtError, match=r"other settings \(distillation\.temperature: 3\.0, now 5\.0\)"):
-        teach(teacher, tmp_path, "--fold", "0", "--temperature", "5", epochs=2, name="disturbed")
+        teach(teacher, tmp_path, *masked, "--temperature", "5", epochs=2, name="disturbed")
 
 
 def test_a_model_of_frames_teaches_one_of_landmarks_on_the_folds_that_it_has(places, tmp_path):

@@ -26,8 +26,9 @@ class DistillationConfig:
     taught."""
     layers: float = 0.1
     """Weight of the teacher's layers, of which it is learned what to take over, and into which layer; 0: not taught."""
-    masked_frames: float = 0.2
-    """Probability of hiding from the student each frame of a training window that the teacher sees."""
+    masked_frames: float = 0.0
+    """Probability of hiding from the student each frame of a training window that the teacher sees; such as 0.2, for a
+    student that is to do with fewer frames, and takes more epochs."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
