@@ -22,7 +22,7 @@ LEAST_PROBABILITY = 1e-7
 class DistributionScores:
     """Means over the clips that could be read and whose shares are known.
 
-    Kullback-Leibler, intersection and cosine are measures of Geng, "Label distribution learning", IEEE TKDE 28(7), 2016.
+    Kullback-Leibler, intersection and cosine as in Geng, "Label distribution learning", IEEE TKDE 28(7), 2016.
 
     Attributes:
         clips: how many there are.
