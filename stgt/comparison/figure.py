@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.patches
+import matplotlib.patheffects
 import matplotlib.ticker
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -56,7 +57,7 @@ def _cost_panel(axes: Any, standings: Standings) -> None:
         axes.plot(milliseconds, uar, "o", markersize=_size(result), color=colour, markeredgecolor="white", zorder=3)
     chance = 100 * standings.chance[1]
     axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.text(0.995, chance, "chance", transform=axes.get_yaxis_transform(), ha="right", va="bottom", color=MUTED)
+    axes.text(1.01, chance, "chance", transform=axes.get_yaxis_transform(), ha="left", va="center", color=MUTED)
     axes.set_xscale("log")
     axes.set_xlim(min(times) / 2, max(times) * 3.2)
     axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -141,7 +142,8 @@ def _name_marks(axes: Any, standings: Standings, canvas: FigureCanvasAgg) -> Non
                 [(label.mark[0] / scale, label.mark[1] / scale), (end / scale, label.middle / scale)]
             )
             axes.plot(line[:, 0], line[:, 1], color=MUTED, linewidth=0.6, alpha=0.6, zorder=1)
-        axes.text(*text_point, label.text, fontsize=8.5, color=INK, va="center", ha="left")
+        halo = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")]
+        axes.text(*text_point, label.text, fontsize=8.5, color=INK, va="center", ha="left", path_effects=halo)
 
 
 def _place(label: _Label, placed: Sequence[_Label], every: Sequence[_Label], box: tuple[float, ...]) -> None:
