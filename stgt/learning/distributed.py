@@ -64,8 +64,10 @@ class SharedBatchNorm(_BatchNorm):
         """A layer with the parameters and running statistics of another, not copies of them."""
         made = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         made.weight, made.bias = norm.weight, norm.bias
-        for name, buffer in norm.named_buffers():
+        for name, buffer in norm.named_buffers(recurse=False):
             setattr(made, name, buffer)
+        for name, layer in norm.named_children():  # timm's normalisations drop and activate, too, in this order
+            made.add_module(name, layer)
         return made.train(norm.training)
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -73,8 +75,12 @@ class SharedBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) -> the same."""
-        if not self.training:
-            return super().forward(x)
+        x = self._normalise(x) if self.training else super().forward(x)
+        for layer in self.children():
+            x = layer(x)
+        return x
+
+    def _normalise(self, x: Tensor) -> Tensor:
         dims = [dim for dim in range(x.ndim) if dim != 1]
         shape = (1, -1, *[1] * (x.ndim - 2))
         values = x.float()

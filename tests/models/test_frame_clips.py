@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from stgt.config import FRAME_MODELS, FRAME_POOLS, ModelConfig, WindowConfig
 from stgt.errors import CheckpointError, StgtError
+from stgt.learning.distributed import share_statistics
 from stgt.learning.transfer import encoder_source, refuse_leak, transfer_weights
 from stgt.models import create_model
 from stgt.models.checkpoint import load_checkpoint, save_checkpoint
@@ -298,3 +299,14 @@ def test_a_frame_encoder_reads_the_frames_stream_of_stgt():
         torch.testing.assert_close(model(**{**inputs, "frames": encoded}), seen, atol=1e-5, rtol=1e-5)
     with pytest.raises(StgtError, match=r"no model 'resnet19'.*did you mean resnet18"):
         create_model(replace(config, backbone="resnet19"), CLASSES, WINDOW)
+
+
+def test_normalisation_over_processes_keeps_the_activations_of_timm():
+    """EfficientNets of timm activate within their normalisation layers."""
+    inputs = make_inputs()
+    model, shared = make(frame_pool="mean"), make(frame_pool="mean")
+    share_statistics(shared)
+    assert list(shared.state_dict()) == list(model.state_dict())
+    for training in (True, False):
+        expected, found = model.train(training)(**inputs), shared.train(training)(**inputs)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
