@@ -156,13 +156,11 @@ def refuse(
     """
     from stgt.learning.distillation.run import check
     from stgt.learning.distillation.teachers import Teachers
-    from stgt.learning.transfer import encoder_source, refuse_leak
+    from stgt.learning.transfer import refuse_leaks
     from stgt.models import create_model
 
     check(Teachers.find(lessons.teacher), config, folds, labels)
-    for option, source in (("init", config.init), ("model.frame_weights", encoder_source(config.model))):
-        if source is not None:
-            refuse_leak(source, config.dataset, subjects, option)
+    refuse_leaks(config, subjects)
     create_model(config.model, max(2, len(labels)), config.window)
 
 

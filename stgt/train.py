@@ -155,11 +155,9 @@ def train(request: Request, command: str) -> Trained:
     protocol = card.protocol(config.protocol)
     folds = choose_folds(folds_of(card, listing.clips, config.protocol), config.fold)
     folds = limit_subjects(folds, config.train_subjects, config.seed)
-    from stgt.learning.transfer import encoder_source, refuse_leak
+    from stgt.learning.transfer import refuse_leaks
 
-    for option, source in (("init", config.init), ("model.frame_weights", encoder_source(config.model))):
-        if source is not None:
-            refuse_leak(source, config.dataset, {clip.subject for clip in protocol.used(listing.clips)}, option)
+    refuse_leaks(config, {clip.subject for clip in protocol.used(listing.clips)})
     sentence = describe(card, listing.clips, folds, config)
     print(sentence)
     if is_frame_model(config.model.name):

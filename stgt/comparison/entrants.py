@@ -20,6 +20,7 @@ from stgt.learning.fitting import FoldFit, FoldTask, read_fold
 from stgt.learning.parallel import require_one_device
 from stgt.learning.progress import Progress
 from stgt.learning.run import run_folder
+from stgt.learning.transfer import refuse_leaks
 from stgt.train import describe, limit_subjects, read_request
 
 #: Options of trainings that the comparison decides itself, as it does where each run lies.
@@ -131,10 +132,7 @@ class Entrant:
                 teacher failed or does not fit it.
         """
         ground, config = self.ground, self.config
-        if config.init is not None:
-            from stgt.learning.transfer import refuse_leak
-
-            refuse_leak(config.init, config.dataset, {clip.subject for clip in ground.clips})
+        refuse_leaks(config, {clip.subject for clip in ground.clips})
         each = require_one_device(config) if config.jobs > 1 else config
         shared = {
             "config": each,

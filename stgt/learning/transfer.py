@@ -67,6 +67,17 @@ def encoder_source(model: ModelConfig) -> str | None:
     return None
 
 
+def refuse_leaks(config: TrainConfig, subjects: Collection[str]) -> None:
+    """Make sure that no weights that a training starts from have seen a subject of its run.
+
+    Raises:
+        StgtError: some have.
+    """
+    for option, source in (("init", config.init), ("model.frame_weights", encoder_source(config.model))):
+        if source is not None:
+            refuse_leak(source, config.dataset, subjects, option)
+
+
 def refuse_leak(init: str, dataset: str, subjects: Collection[str], option: str = "init") -> None:
     """Make sure that initial weights have seen none of the subjects of a run.
 

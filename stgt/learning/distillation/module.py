@@ -11,6 +11,7 @@ from stgt.learning.distillation.layers import Seen, watching
 from stgt.learning.distillation.masking import mask_frames
 from stgt.learning.distillation.teaching import Teacher
 from stgt.learning.distillation.terms import attention_transfer, soft_targets
+from stgt.learning.distributed import processes, untouched
 from stgt.learning.module import ExpressionModule
 
 
@@ -53,7 +54,8 @@ class DistillationModule(ExpressionModule):
         terms |= self.taught(logits, told, seen, shown, batch.mask)
         for name, (_, term) in terms.items():
             self._terms.setdefault(name, []).append(term.detach())
-        return sum(weight * term for weight, term in terms.values())
+        loss = sum(weight * term for weight, term in terms.values())
+        return loss + untouched(extras) if processes() > 1 else loss
 
     def taught(
         self, logits: Tensor, told: Tensor, seen: Seen, shown: Seen, mask: Tensor

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from stgt.errors import StgtError
 from stgt.models.frames.base import TIMM_WEIGHTS, FrameModel
 
-#: How the encoder's weights begin in a checkpoint of a model of clips.
-CLIP_PREFIX = "encoder."
+#: How the encoder's weights begin in a checkpoint of a model of clips, and how its trunk's begin in an encoder's.
+CLIP_PREFIX, TRUNK_PREFIX = "encoder.", "trunk."
 
 
 def load_weights(model: FrameModel, weights: str | Path, with_classifier: bool = True) -> str:
@@ -22,7 +22,7 @@ def load_weights(model: FrameModel, weights: str | Path, with_classifier: bool =
     Args:
         model: to fill.
         weights: ``"timm"``, or a safetensors file of the whole encoder, of its trunk, or a checkpoint of a model of
-            clips with the same encoder.
+            clips with the same encoder or with nothing but its trunk (``frames:resnet18`` for DAN, RAN or VTFF).
         with_classifier: whether the classifier in a file of the whole encoder is wanted, too; a checkpoint's is not.
 
     Returns:
@@ -40,12 +40,21 @@ def load_weights(model: FrameModel, weights: str | Path, with_classifier: bool =
         with_classifier = False
     if not with_classifier:
         expected = {key: value for key, value in expected.items() if not key.startswith("head.")}
+    if _is_trunk(state) and not _is_trunk(expected):
+        state = {key.removeprefix(TRUNK_PREFIX): value for key, value in state.items()}
+        _fit_trunks(model, state, weights)
+        return f"the trunk of the encoder in the file {weights}, all else from scratch"
     # timm's names of a trunk are none of the encoder's, but for the classifier's.
     if model.trunk_name is None or any(key in expected and not key.startswith("head.") for key in state):
         _fit(model, state, expected, f"the frame encoder {model.name}", weights)
         return f"the file {weights}"
     _fit_trunks(model, state, weights)
     return f"the trunk in the file {weights}, all else from scratch"
+
+
+def _is_trunk(state: dict[str, Tensor]) -> bool:
+    """Whether an encoder of these weights is a trunk and a classifier, and nothing else."""
+    return all(key.startswith((TRUNK_PREFIX, "head.")) for key in state)
 
 
 def hub_state(timm_name: str) -> tuple[str, dict[str, Tensor]]:

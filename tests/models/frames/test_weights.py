@@ -31,6 +31,19 @@ def test_a_trunk_from_a_file(name, resnet):
         assert torch.equal(trunk.layer4[1].bn2.weight, expected.layer4[1].bn2.weight)
 
 
+@pytest.mark.parametrize("prefix", ["", "encoder."])
+def test_a_trunk_from_an_encoder_that_is_nothing_else(prefix, tmp_path):
+    path = tmp_path / "pictures.safetensors"
+    trained = create_frame_model("resnet18", 8, image_size=64)
+    state = {f"{prefix}{name}": value for name, value in trained.state_dict().items()}
+    save_file({**state, "pool.relation.bias": torch.zeros(1)} if prefix else state, path)
+    model = create_frame_model("vtff", 7, image_size=64, weights=path)
+    assert model.origin == f"the trunk of the encoder in the file {path}, all else from scratch"
+    for trunk in model.trunks():
+        assert torch.equal(trunk.layer4[1].bn2.weight, trained.trunk.layer4[1].bn2.weight)
+        assert torch.equal(trunk.conv1.weight, trained.trunk.conv1.weight)
+
+
 def test_from_scratch_is_said():
     assert create_frame_model("afnet", 7).origin == "from scratch"
 
