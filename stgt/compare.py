@@ -17,7 +17,8 @@ from stgt.errors import StgtError
 if TYPE_CHECKING:
     from stgt.comparison.entrants import Entrant
     from stgt.comparison.probes import Cost
-    from stgt.comparison.table import Comparison, Standings
+    from stgt.comparison.standings import Standings
+    from stgt.comparison.table import Comparison
 
 EPILOG = (
     "Every further option is one of stgt train and holds for all methods, such as --optimisation.epochs 20 or "
@@ -161,7 +162,7 @@ def collect(
 
 def stand(entrants: "Sequence[Entrant]", costs: "dict[str, Cost]") -> "Standings":
     """The methods on one dataset."""
-    from stgt.comparison.table import Result, Standings
+    from stgt.comparison.standings import Result, Standings
     from stgt.evaluation.distributions import distribution_scores, shares_by_clip
 
     ground = entrants[0].ground

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stgt.comparison.table import Comparison, Result, Standings, quantity
+from stgt.comparison.standings import Result, Standings
+from stgt.comparison.table import Comparison, quantity
 from stgt.evaluation.plots import ACCENT, INK, MUTED, PALETTE, style
 
 #: Inches: the panel of cost, a class of the heat map, a method of it, the least height of a dataset.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stgt.comparison.probes import Cost
-from stgt.comparison.table import Result
+from stgt.comparison.standings import Result
 from stgt.evaluation.predictions import PredictionTable
 
 LABELS = ("neutral", "happiness", "surprise", "sadness")

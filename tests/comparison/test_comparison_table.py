@@ -7,7 +7,8 @@ import json
 import pytest
 
 from stgt.comparison.figure import comparison_figure
-from stgt.comparison.table import Comparison, Standings
+from stgt.comparison.standings import Standings
+from stgt.comparison.table import Comparison
 from stgt.evaluation.metrics import paired_difference
 from stgt.evaluation.plots import to_png
 
@@ -40,7 +41,7 @@ def test_methods_stand_by_uar_and_are_held_against_the_best(standings):
 
 def test_many_comparisons_ask_for_more(result_of):
     """A lead whose 95 % interval is just above 0 is clear as one of one comparison, but not as one of many."""
-    from stgt.comparison.table import compare
+    from stgt.comparison.standings import compare
 
     best = result_of("strong", 2.2).table
     for skill in (1.3, 1.4, 1.5, 1.6, 1.7, 1.8):
