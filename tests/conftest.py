@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,33 @@ def own_places(tmp_path_factory, monkeypatch):
 def rendered_face_clip() -> Path:
     """A happy face that our generator rendered: 16 frames a second, neutral at first, then a smile, always found."""
     return Path(stgt.synthetic.__file__).with_name("sample.mp4")
+
+
+@pytest.fixture(scope="session")
+def blank_figures() -> Callable[[], AbstractContextManager[None]]:
+    """``with blank_figures():`` saves figures without what is in them: most of a small run's time is its report's.
+
+    For runs whose pictures another test looks at.
+    """
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def save_blank(figure: Figure, *arguments, **settings) -> None:
+        figure.clear()
+        save(figure, *arguments, **settings)
+
+    @contextmanager
+    def blank() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Figure, "savefig", save_blank)
+            yield
+
+    return blank
+
+
+@pytest.fixture
+def figures_are_blank(blank_figures) -> Iterator[None]:
+    """``blank_figures`` for a whole test."""
+    with blank_figures():
+        yield

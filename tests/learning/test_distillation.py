@@ -52,11 +52,12 @@ def places(tmp_path_factory, rendered_face_clip) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def teacher(places, tmp_path_factory) -> Path:
+def teacher(places, tmp_path_factory, blank_figures) -> Path:
     """The run of a fused model by all three folds."""
     output = tmp_path_factory.mktemp("teacher")
     fused = ["--streams", "geometry,actions,patches", "--model.patch_size", "6"]
-    train([*places, *SMALL, *WINDOW, *fused, "--epochs", "2", "--output", str(output), "--name", "run"])
+    with blank_figures():
+        train([*places, *SMALL, *WINDOW, *fused, "--epochs", "2", "--output", str(output), "--name", "run"])
     return output / "run"
 
 
@@ -106,6 +107,7 @@ def test_students_are_taught_by_the_teacher_of_their_fold(teacher, tmp_path, cap
     assert "6 clips" in printed
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_an_interrupted_distillation_ends_as_an_undisturbed_one(teacher, tmp_path, monkeypatch):
     masked = ("--fold", "0", "--masked_frames", "0.3")
     undisturbed = teach(teacher, tmp_path, *masked, epochs=2, name="undisturbed")
@@ -134,8 +136,9 @@ def test_an_interrupted_distillation_ends_as_an_undisturbed_one(teacher, tmp_pat
         teach(teacher, tmp_path, *masked, "--temperature", "5", epochs=2, name="disturbed")
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_a_model_of_frames_teaches_one_of_landmarks_on_the_folds_that_it_has(places, tmp_path):
-    frames = ["--model.name", "frames:mobilenetv3_small_050", "--model.frame_size", "64", "--model.stream_frames", "2"]
+    frames = ["--model.name", "frames:test_efficientnet", "--model.frame_size", "64", "--model.stream_frames", "2"]
     common = ["--batch_size", "2", "--epochs", "1", "--fold", "1", "--output", str(tmp_path), "--name", "frames"]
     train([*places, *WINDOW, *frames, *common])
     with pytest.raises(StgtError, match="has not finished fold 0; finish it with stgt train"):
