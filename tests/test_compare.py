@@ -3,7 +3,10 @@
 import csv
 import json
 import shlex
+import threading
+from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from stgt.compare import main as compare
 from stgt.errors import StgtError
 from stgt.faces.drawing import VideoWriter
 from stgt.faces.video import open_source
+from stgt.learning import parallel
 
 CARD = """
 title = "Small set"
@@ -150,9 +154,36 @@ def test_a_method_is_taught_by_another_of_the_same_folds(home, options, tmp_path
         compare([*models(home, "taught", "lstm"), *arguments])
 
 
-def test_folds_of_several_methods_side_by_side(home, options, tmp_path):
+class ThreadWorker(parallel.Worker):
+    """Fits what comes through its pipe as a process does, but in a thread, which needs no import of torch.
+
+    Real processes are in test_train.py. They take turns, as threads share the generators of random numbers.
+    """
+
+    started = 0
+    turns = threading.Lock()
+
+    def __init__(self, threads: int) -> None:
+        type(self).started += 1
+        self.connection, theirs = Pipe()
+        self.process = SimpleNamespace(join=lambda *_: self.thread.join(), kill=lambda: None, exitcode=0)
+        self.thread = threading.Thread(target=parallel.fit_tasks, args=(theirs, threads), daemon=True)
+        self.thread.start()
+
+
+def test_folds_of_several_methods_side_by_side(home, options, tmp_path, monkeypatch):
+    fit_task = parallel.fit_task
+
+    def in_turns(task, reporter):
+        with ThreadWorker.turns:
+            return fit_task(task, reporter)
+
+    monkeypatch.setattr(ThreadWorker, "started", 0)
+    monkeypatch.setattr(parallel, "fit_task", in_turns)
+    monkeypatch.setattr(parallel, "Worker", ThreadWorker)
     arguments = [*models(home, "lstm", "odd"), *options, "--folds", "1", "--epochs", "1", "--jobs", "2"]
     assert compare(arguments) == 1
+    assert ThreadWorker.started == 2
     document = json.loads((tmp_path / "out" / "compare.json").read_text())["datasets"]["mine"]
     assert list(document["methods"]) == ["lstm"]
     assert document["failures"]["odd"].startswith("fold 0: ")
