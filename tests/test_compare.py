@@ -63,8 +63,9 @@ def home(tmp_path_factory, rendered_face_clip) -> Path:
 
 
 @pytest.fixture
-def options(home, tmp_path) -> list[str]:
-    """What every comparison of this file is told."""
+def options(home, tmp_path, monkeypatch) -> list[str]:
+    """What every comparison of this file is told; costs are measured in few rounds."""
+    monkeypatch.setattr("stgt.comparison.probes.ROUNDS", (2, 2))
     places = ["--datasets", f"mine={home / 'small.toml'}", "--roots", f"mine={home / 'clips'}"]
     return [*places, "--cache", str(home / "cache"), "--workers", "1", "--output", str(tmp_path / "out"), *SMALL]
 
@@ -77,7 +78,9 @@ def finished(out: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in out.rglob("fold.json")}
 
 
-def test_methods_are_scored_on_the_same_clips_and_one_that_fails_is_named(home, options, tmp_path, capsys):
+def test_methods_are_scored_on_the_same_clips_and_one_that_fails_is_named(
+    home, options, tmp_path, capsys, blank_figures
+):
     assert compare([*models(home, "lstm", "pixels", "plain"), *options]) == 1
     out = tmp_path / "out"
     with (out / "compare.csv").open(newline="") as file:
@@ -102,7 +105,8 @@ def test_methods_are_scored_on_the_same_clips_and_one_that_fails_is_named(home, 
     assert len(before) == 4
     (gone,) = [path for path in before if "lstm" in str(path) and "fold_1" in str(path)]
     gone.unlink()
-    assert compare([*models(home, "lstm", "pixels", "plain"), *options]) == 1
+    with blank_figures():
+        assert compare([*models(home, "lstm", "pixels", "plain"), *options]) == 1
     after = finished(out)
     assert {path for path in before if before[path] == after[path]} == set(before) - {gone}
     again = json.loads((out / "compare.json").read_text())["datasets"]["mine"]["methods"]
@@ -110,6 +114,7 @@ def test_methods_are_scored_on_the_same_clips_and_one_that_fails_is_named(home, 
     assert again["plain"] == document["methods"]["plain"], "costs are measured once"
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_an_interrupted_comparison_has_its_beginning_and_goes_on(home, options, tmp_path, monkeypatch, capsys):
     from stgt.comparison.running import ComparisonBar
 
@@ -139,6 +144,7 @@ def test_an_interrupted_comparison_has_its_beginning_and_goes_on(home, options, 
     assert "Not fitted yet" not in (tmp_path / "out" / "compare.md").read_text()
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_a_method_is_taught_by_another_of_the_same_folds(home, options, tmp_path):
     arguments = [*options, "--folds", "1", "--epochs", "1"]
     assert compare([*models(home, "taught", "plain", "lstm"), *arguments]) == 0
@@ -171,6 +177,7 @@ class ThreadWorker(parallel.Worker):
         self.thread.start()
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_folds_of_several_methods_side_by_side(home, options, tmp_path, monkeypatch):
     fit_task = parallel.fit_task
 
@@ -191,6 +198,7 @@ def test_folds_of_several_methods_side_by_side(home, options, tmp_path, monkeypa
     assert "fold 0 of 2 only (4 test clips)" in document["methods"]["lstm"]["protocol"]
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_the_quick_setting_is_told_and_an_estimate_trains_nothing(home, options, tmp_path, capsys):
     (tmp_path / "study.yaml").write_text(f"models: {home / 'lstm.yaml'},stgt\nquick: true\nestimate: true\n")
     epochs = options.index("--epochs")

@@ -131,6 +131,7 @@ SPLITS = {
 }
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 @pytest.mark.parametrize("name", TREES)
 def test_scanned_checked_prepared_trained_on_and_scored(name, tmp_path, face, scene, capsys):
     TREES[name](tmp_path / "copy", scene if name == "sfew" else face)

@@ -64,6 +64,7 @@ def test_each_teacher_is_trained_once_and_teaches_its_students(asked, tmp_path):
     assert (tmp_path / "out" / "distillation.png").stat().st_size > 10_000
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_one_pair_quickly(asked, tmp_path):
     (tmp_path / "labels.csv").write_text("there already")
     study.main(["--root", str(tmp_path), "--output", str(tmp_path), "--pairs", "frames", "--quick"])

@@ -10,6 +10,7 @@ import torch
 
 from stgt.config import ModelConfig, OptimisationConfig, WindowConfig
 from stgt.distill import main as distill
+from stgt.engines.choice import best_times
 from stgt.engines.parity import random_windows
 from stgt.errors import StgtError
 from stgt.evaluation.predictions import PredictionTable
@@ -35,6 +36,16 @@ SMALL = shlex.split(
 WINDOW = shlex.split("--window.frames 8")
 
 
+@pytest.fixture(autouse=True)
+def timed_in_few_rounds(monkeypatch):
+    """What a window costs is measured for a moment only."""
+
+    def briefly(engines, windows, rounds, longest_s):
+        return best_times(engines, windows, min(rounds, 2), longest_s)
+
+    monkeypatch.setattr("stgt.learning.distillation.results.best_times", briefly)
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory, rendered_face_clip) -> list[str]:
     """A folder of clips, two classes and three subjects who differ in brightness; and a cache."""
@@ -57,7 +68,7 @@ def teacher(places, tmp_path_factory, blank_figures) -> Path:
     output = tmp_path_factory.mktemp("teacher")
     fused = ["--streams", "geometry,actions,patches", "--model.patch_size", "6"]
     with blank_figures():
-        train([*places, *SMALL, *WINDOW, *fused, "--epochs", "2", "--output", str(output), "--name", "run"])
+        train([*places, *SMALL, *WINDOW, *fused, "--epochs", "1", "--output", str(output), "--name", "run"])
     return output / "run"
 
 
@@ -69,6 +80,7 @@ def teach(teacher: Path | str, output: Path, *more: str, epochs: int = 1, name: 
     return output / name
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_students_are_taught_by_the_teacher_of_their_fold(teacher, tmp_path, capsys):
     run = teach(teacher, tmp_path, "--seeds", "2")
     result = json.loads((run / "distillation.json").read_text())

@@ -217,6 +217,7 @@ def fit(task: FoldTask) -> ModelResult:
     return model_result(run, [task.fold], task.prepared)
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_a_training_by_shares_and_its_report(prepared_clips, tmp_path):
     result = fit(task_of(prepared_clips, tmp_path / "first", "draw"))
     again = fit(task_of(prepared_clips, tmp_path / "second", "draw"))
