@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -26,6 +27,16 @@ def own_places(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's data, cache or environment."""
     monkeypatch.setenv("STGT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("STGT_DATA", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def docstrings_are_parsed_once() -> Iterator[None]:
+    """Every command builds a parser anew, whose options are told by the sources of the same few classes."""
+    import docstring_parser
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(docstring_parser, "parse_from_object", functools.cache(docstring_parser.parse_from_object))
+        yield
 
 
 @pytest.fixture(scope="session")
