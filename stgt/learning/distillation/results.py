@@ -10,6 +10,7 @@ from stgt.data.preparation.prepared import Prepared
 from stgt.engines.choice import best_times
 from stgt.engines.engine import TorchEngine
 from stgt.engines.parity import random_windows
+from stgt.evaluation.calibration import calibration
 from stgt.evaluation.metrics import Difference, Interval, Spread, Summary, paired_difference, score, spread, summarise
 from stgt.evaluation.predictions import PredictionTable
 from stgt.evaluation.report import ModelResult
@@ -33,6 +34,7 @@ class Row:
         summary: of these.
         war: over the seeds; the teacher is one.
         uar: over the seeds.
+        ece: expected calibration error, over the seeds: of all together it would be that of other bins.
         parameters: of its model.
         milliseconds: to read one window on one thread.
     """
@@ -42,6 +44,7 @@ class Row:
     summary: Summary
     war: Spread
     uar: Spread
+    ece: Spread
     parameters: int
     milliseconds: float
 
@@ -74,6 +77,7 @@ class Comparison:
                     "milliseconds_per_window": row.milliseconds,
                     "war": plain(row.war),
                     "uar": plain(row.uar),
+                    "ece": plain(row.ece),
                     **row.summary.to_dict(),
                 }
                 for row in self.rows
@@ -87,7 +91,7 @@ class Comparison:
         """The table, what may be said of it, and what was taken over."""
         over = f", mean ± sd over {self.seeds} seeds" if self.seeds > 1 else ""
         lines = [
-            f"| | parameters | ms per window, one thread | WAR{over} | UAR{over} | 95 % interval of UAR | ECE |",
+            f"| | parameters | ms per window, one thread | WAR{over} | UAR{over} | 95 % interval of UAR | ECE{over} |",
             "|---|---|---|---|---|---|---|",
             *(markdown_row(row) for row in self.rows),
             "",
@@ -162,6 +166,7 @@ def make_row(
         summary=summarise(joined, repeats),
         war=spread([one.war for one in scores]),
         uar=spread([one.uar for one in scores]),
+        ece=spread([calibration(table).ece for table in own]),
         parameters=parameters,
         milliseconds=milliseconds,
     )
@@ -212,10 +217,9 @@ def markdown_row(row: Row) -> str:
     """A row of the table."""
     found = row.summary.intervals.uar
     interval = "–" if found is None else f"{100 * found.low:.1f} to {100 * found.high:.1f}"
-    ece = 100 * row.summary.calibration.ece
     return (
         f"| {row.name} | {row.parameters:,} | {row.milliseconds:.2f} | {percent(row.war)} | {percent(row.uar)} | "
-        f"{interval} | {ece:.1f} |"
+        f"{interval} | {percent(row.ece)} |"
     )
 
 
