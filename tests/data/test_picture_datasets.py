@@ -165,9 +165,11 @@ def test_scanned_checked_prepared_trained_on_and_scored(name, tmp_path, face, sc
     assert set(tested) == {clip.clip_id for clip in make_folds(load_card(name), listing.clips)[0].test}
 
     (checkpoint,) = (tmp_path / "run").rglob("model.safetensors")
+    evaluate(["--checkpoint", str(checkpoint), *where, "--output", str(tmp_path / "scored")])
+    seen = (tmp_path / "scored/predictions.csv").read_text(encoding="utf-8")
+    scored = {row["clip_id"] for row in csv.DictReader(seen.splitlines())}
+    assert set(tested) <= scored <= {clip.clip_id for clip in listing.clips}
     if name in ("raf-db", "sfew"):
-        evaluate(["--checkpoint", str(checkpoint), *where, "--output", str(tmp_path / "scored")])
-        seen = (tmp_path / "scored/predictions.csv").read_text()
         # The crop of an aligned picture is read without landmarks; a scene without a face is no picture of one.
         faceless = next(line for line in seen.splitlines() if ("test_0003" in line or "Film_008" in line))
         assert ("nan" in faceless.lower() or ",," in faceless) == (name == "sfew"), faceless
