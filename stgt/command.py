@@ -1,12 +1,13 @@
 """What all commands share: the argument parser, and how an error reaches the user."""
 
 import contextlib
+import dataclasses
 import difflib
 import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from stgt.errors import StgtError
@@ -81,6 +82,29 @@ def argument_parser(command: str, description: str, epilog: str | None = None): 
 def known_options(parser) -> list[str]:  # noqa: ANN001
     """Every ``--option`` that ``parser`` knows."""
     return [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+
+
+def divide(arguments: Sequence[str], kind: type, shared: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """The options of a command that trains, and those that it hands on to its trainings.
+
+    Args:
+        arguments: of the command line.
+        kind: config dataclass of the command: its fields are the command's own options.
+        shared: which of them are the trainings', too.
+    """
+    own: list[str] = []
+    training: list[str] = []
+    names = {entry.name for entry in dataclasses.fields(kind)} | {"help"}
+    targets: list[list[str]] = [own]
+    for argument in arguments:
+        option = argument.partition("=")[0].removeprefix("--")
+        if argument in ("-h", "--help") or (argument.startswith("--") and option in names):
+            targets = [own, training] if option in shared else [own]
+        elif argument.startswith("--"):
+            targets = [training]
+        for target in targets:
+            target.append(argument)
+    return own, training
 
 
 def option_in(arguments: Sequence[str], name: str) -> str | None:

@@ -4,12 +4,11 @@ Each method is trained by the dataset's own protocol with the settings of its re
 command goes on where it stopped.
 """
 
-import dataclasses
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stgt.command import argument_parser, run
+from stgt.command import argument_parser, divide, run
 from stgt.comparison.config import CompareConfig
 from stgt.config import from_dict
 from stgt.errors import StgtError
@@ -34,7 +33,7 @@ FLAGS = ("--quick", "--estimate")
 
 def main(arguments: list[str]) -> int:
     """Run the command; 1 if a method has no score."""
-    own, training = divide(expand(arguments))
+    own, training = divide(expand(arguments), CompareConfig, SHARED)
     parser = argument_parser("compare", "Compare methods on the same clips and folds.", EPILOG)
     parser.add_class_arguments(CompareConfig, as_group=False)
     config = from_dict(CompareConfig, parser.parse_args(own).as_dict())
@@ -93,23 +92,6 @@ def expand(arguments: Sequence[str]) -> list[str]:
         else:
             expanded.append(argument)
     return expanded
-
-
-def divide(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options of the comparison, and those of its trainings; some are both."""
-    names = {entry.name for entry in dataclasses.fields(CompareConfig)} | {"help"}
-    own: list[str] = []
-    training: list[str] = []
-    targets: list[list[str]] = [own]
-    for argument in arguments:
-        option = argument.partition("=")[0].removeprefix("--")
-        if argument in ("-h", "--help") or (argument.startswith("--") and option in names):
-            targets = [own, training] if option in SHARED else [own]
-        elif argument.startswith("--"):
-            targets = [training]
-        for target in targets:
-            target.append(argument)
-    return own, training
 
 
 def tell(entrants: "Sequence[Entrant]", seconds: dict[str, float], total: float) -> None:

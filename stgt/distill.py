@@ -4,7 +4,6 @@ By the teacher's protocol, fold by fold: a student alone, and a student that the
 teaches, in one report.
 """
 
-import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stgt.command import argument_parser, run, said_once
+from stgt.command import argument_parser, divide, run, said_once
 from stgt.config import TrainConfig, from_dict, to_dict
 from stgt.data.union import UnionCard
 from stgt.data.union_folds import check_dataset_weights, folds_of, refuse_common_contents
@@ -68,7 +67,7 @@ def read(arguments: Sequence[str]) -> DistillRequest:
     Raises:
         StgtError: an option that is not there, or no teacher.
     """
-    own, training = divide(arguments)
+    own, training = divide(arguments, DistillationConfig)
     parser = argument_parser("distill", "Teach a light model what a heavy one knows.", EPILOG)
     parser.add_class_arguments(DistillationConfig, as_group=False)
     lessons = from_dict(DistillationConfig, parser.parse_args(own).as_dict())
@@ -89,22 +88,6 @@ def read_student(lessons: DistillationConfig, training: Sequence[str]) -> Reques
     if not any(word == "--dataset" or word.startswith("--dataset=") for word in words):
         raise StgtError(f"the teacher {lessons.teacher} does not say which dataset it is to teach on; add --dataset")
     return read_request(words)
-
-
-def divide(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options of the distillation, and those of the student's training."""
-    names = {entry.name for entry in dataclasses.fields(DistillationConfig)} | {"help"}
-    own: list[str] = []
-    training: list[str] = []
-    target = own
-    for argument in arguments:
-        option = argument.partition("=")[0].removeprefix("--")
-        if argument in ("-h", "--help") or (argument.startswith("--") and option in names):
-            target = own
-        elif argument.startswith("--"):
-            target = training
-        target.append(argument)
-    return own, training
 
 
 def distill(request: DistillRequest, command: str = "") -> Outcome:

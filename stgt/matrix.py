@@ -4,14 +4,13 @@ For each dataset a model is trained by the dataset's own protocol, or taken from
 dataset. What is finished is kept: the same command goes on where it stopped.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stgt.across.columns import Column, find_columns
 from stgt.across.config import MatrixConfig
-from stgt.command import argument_parser, run
+from stgt.command import argument_parser, divide, run
 from stgt.config import from_dict
 from stgt.data.union import assignments
 from stgt.errors import DatasetError, StgtError
@@ -31,7 +30,7 @@ SHARED = ("cache", "workers", "subject_pattern", "subject_csv")
 
 def main(arguments: list[str]) -> None:
     """Run the command."""
-    own, training = divide(arguments)
+    own, training = divide(arguments, MatrixConfig, SHARED)
     parser = argument_parser("matrix", "Score a model of every dataset on every other dataset.", EPILOG)
     parser.add_class_arguments(MatrixConfig, as_group=False)
     config = from_dict(MatrixConfig, parser.parse_args(own).as_dict())
@@ -56,23 +55,6 @@ def main(arguments: list[str]) -> None:
     rows += [checkpoint_row(name, path) for name, path in checkpoints.items() if name not in known]
     matrix = fill(rows, columns, config)
     publish(matrix, config.folder)
-
-
-def divide(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options of the matrix, and those of its trainings; some are both."""
-    names = {entry.name for entry in dataclasses.fields(MatrixConfig)} | {"help"}
-    own: list[str] = []
-    training: list[str] = []
-    targets: list[list[str]] = [own]
-    for argument in arguments:
-        option = argument.partition("=")[0].removeprefix("--")
-        if argument in ("-h", "--help") or (argument.startswith("--") and option in names):
-            targets = [own, training] if option in SHARED else [own]
-        elif argument.startswith("--"):
-            targets = [training]
-        for target in targets:
-            target.append(argument)
-    return own, training
 
 
 def fill(rows: "Sequence[Row]", columns: Sequence[Column], config: MatrixConfig) -> "CrossMatrix":
