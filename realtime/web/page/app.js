@@ -1,0 +1,143 @@
+// The page: three doors behind hash routes, the theme, the model at the foot.
+//
+// A door is a module (live.js, video.js, photo.js) that exports
+//   open(section, model)   once, when it is entered for the first time; model is the answer of api/model
+//   shown(), hidden()      optional: each time it is entered and left for another door
+//   busy()                 optional: true while leaving the page would lose something
+//   take(files)            optional: files that were given to another door, but belong here
+import { getModel } from "./api.js";
+import { element } from "./elements.js";
+import { labelHint, labelName, modelLine, privacy } from "./words.js";
+
+const NAMES = ["live", "video", "photo"];
+const doors = new Map(); // name -> promise of its module, opened
+const opened = [];
+let current = null;
+let gettingModel = null;
+
+function route() {
+  const name = NAMES.find((name) => location.hash === `#${name}`) ?? NAMES[0];
+  if (name === current) return;
+  const left = current;
+  current = name;
+  for (const other of NAMES) {
+    document.getElementById(`door-${other}`).hidden = other !== name;
+    const link = document.getElementById(`to-${other}`);
+    if (other === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${document.getElementById(`to-${name}`).textContent.trim()} – STGT`;
+  if (left) doors.get(left)?.then((door) => door?.hidden?.());
+  enter(name).then((door) => current === name && door?.shown?.());
+}
+
+/** The module of a door, opened; null if that failed, which the page then says. */
+function enter(name) {
+  if (!doors.has(name)) {
+    const opening = openDoor(name).catch((error) => {
+      doors.delete(name);
+      showTrouble(error, () => enter(name));
+      return null;
+    });
+    doors.set(name, opening);
+  }
+  return doors.get(name);
+}
+
+async function openDoor(name) {
+  const [model, door] = await Promise.all([theModel(), import(`./${name}.js`)]);
+  await door.open(document.getElementById(`door-${name}`), model);
+  opened.push(door);
+  return door;
+}
+
+function theModel() {
+  gettingModel ??= getModel().then(
+    (model) => {
+      showModel(model);
+      return model;
+    },
+    (error) => {
+      gettingModel = null;
+      throw error;
+    },
+  );
+  return gettingModel;
+}
+
+function showModel(model) {
+  document.getElementById("model").textContent = modelLine(model);
+  document.getElementById("trained-on").textContent = model.trained_on;
+  document.getElementById("how-many").textContent = String(model.labels.length);
+  document.getElementById("window").textContent = `${model.window_s} seconds`;
+  const rows = model.labels.map((label) => [
+    element("dt", {}, element("span", { class: "chip", style: { "--label": model.colours[label] } }), labelName(label)),
+    element("dd", {}, labelHint(label) ?? ""),
+  ]);
+  document.getElementById("expressions").replaceChildren(...rows.flat());
+}
+
+function showTrouble(error, again) {
+  const trouble = document.getElementById("trouble");
+  trouble.querySelector("p").textContent = error.status === undefined ? `The page could not be loaded: ${error.message}.` : error.message;
+  trouble.hidden = false;
+  trouble.querySelector("button").onclick = () => {
+    trouble.hidden = true;
+    again();
+  };
+}
+
+// Files that were dropped at the wrong door: it asks here for the right one.
+document.addEventListener("stgt-files", async ({ detail: { door: name, files } }) => {
+  location.hash = `#${name}`;
+  (await enter(name))?.take?.(files);
+});
+
+// A file that misses a door must not replace the page.
+for (const event of ["dragover", "drop"]) addEventListener(event, (happening) => happening.preventDefault());
+
+addEventListener("beforeunload", (leaving) => {
+  if (opened.some((door) => door.busy?.())) leaving.preventDefault();
+});
+
+function followTheme() {
+  const button = document.getElementById("theme");
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const root = document.documentElement;
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const show = () => {
+    button.textContent = isDark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", isDark() ? "Use the light theme" : "Use the dark theme");
+  };
+  const tell = () => {
+    show();
+    document.dispatchEvent(new CustomEvent("stgt-theme")); // canvases take their colours from the style sheet
+  };
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try {
+      localStorage.setItem("stgt-theme", root.dataset.theme);
+    } catch {
+      // It will be forgotten with the page.
+    }
+    tell();
+  });
+  system.addEventListener("change", tell);
+  show();
+}
+
+// Left and right go from door to door, as in any row of tabs; Enter and Tab do what they do with links.
+document.getElementById("doors").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const at = NAMES.findIndex((name) => event.target.id === `to-${name}`);
+  if (!step || at < 0) return;
+  event.preventDefault();
+  const next = NAMES[(at + step + NAMES.length) % NAMES.length];
+  location.hash = `#${next}`;
+  document.getElementById(`to-${next}`).focus();
+});
+
+document.getElementById("privacy").textContent = privacy(location.hostname);
+followTheme();
+addEventListener("hashchange", route);
+route();

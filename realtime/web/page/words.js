@@ -1,0 +1,95 @@
+// What the page says, in one place and for everybody: short, honest, no jargon.
+
+const LABELS = {
+  neutral: ["neutral", "a face at rest, or talking without expression"],
+  anger: ["anger", "lowered brows, hard eyes, pressed lips"],
+  contempt: ["contempt", "one corner of the mouth tightened"],
+  disgust: ["disgust", "wrinkled nose, raised upper lip"],
+  fear: ["fear", "brows raised and drawn together, wide eyes, stretched mouth"],
+  happiness: ["happiness", "raised cheeks, corners of the mouth pulled up"],
+  sadness: ["sadness", "inner ends of the brows raised, corners of the mouth down"],
+  surprise: ["surprise", "raised brows, wide eyes, open mouth"],
+};
+
+/** The name of a label as people read it. */
+export const labelName = (label) => LABELS[label]?.[0] ?? String(label).replaceAll("_", " ");
+
+/** What a face does that shows this label, or null where nothing is known of it. */
+export const labelHint = (label) => LABELS[label]?.[1] ?? null;
+
+/** What the live states mean; `reading` speaks for itself. */
+export const STATES = {
+  reading: "reading",
+  uncertain: "not sure",
+  "warming up": "getting to know this face",
+  "no face": "out of sight",
+};
+
+export const personName = (face) => `Person ${face + 1}`;
+
+/** 0.834 as "83 %"; "<1 %" and ">99 %" where rounding would say none or all. */
+export function percent(share) {
+  if (share === null || share === undefined || Number.isNaN(share)) return "–";
+  if (share > 0 && share < 0.005) return "<1 %";
+  if (share < 1 && share > 0.995) return ">99 %";
+  return `${Math.round(share * 100)} %`;
+}
+
+/** "happiness, 83 %". */
+export const reading = (label, confidence) =>
+  label === null || label === undefined ? "nothing yet" : `${labelName(label)}, ${percent(confidence)}`;
+
+/** A moment: "0:04.2", "1:02:13.0"; without tenths "0:04". */
+export function clock(seconds, tenths = true) {
+  const rounded = tenths ? Math.round(Math.max(0, seconds) * 10) / 10 : Math.round(Math.max(0, seconds));
+  const hours = Math.floor(rounded / 3600);
+  const minutes = Math.floor((rounded % 3600) / 60);
+  const rest = (rounded % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** A length of time: "4.2 s", "1 min 12 s". */
+export function length(seconds) {
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+}
+
+/** An estimate is no stopwatch: "a few seconds left", "about 40 s left", "about 3 min left". */
+export function remaining(seconds) {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "";
+  if (seconds < 4) return "a few seconds left";
+  if (seconds < 20) return `about ${Math.round(seconds)} s left`;
+  if (seconds < 90) return `about ${Math.round(seconds / 5) * 5} s left`;
+  return `about ${Math.round(seconds / 60)} min left`;
+}
+
+/** A size of a file: "1.2 MB". */
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`;
+  if (bytes < 1e6) return `${Math.round(bytes / 1000)} kB`;
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+export const count = (number, one, many = `${one}s`) => `${number === 0 ? "no" : number} ${number === 1 ? one : many}`;
+
+const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Where pictures go, as it is: the page may well be served by another computer. */
+export function privacy(hostname) {
+  return LOOPBACK.test(hostname)
+    ? "Nothing leaves this computer."
+    : `Pictures and videos go to ${hostname}, which reads them, and nowhere else.`;
+}
+
+/** The model in one line, for the foot of the page. */
+export function modelLine(model) {
+  return [
+    `STGT ${model.version}`,
+    `model “${model.checkpoint}”`,
+    `${model.layout.nodes} points of each face, ${model.window_s} s at a time`,
+    `${model.engine} on ${model.device === "cpu" ? "the processor" : model.device}`,
+  ].join(" · ");
+}
