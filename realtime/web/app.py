@@ -1,0 +1,68 @@
+"""The application: the routes of all rooms behind one guard."""
+
+import importlib
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from stgt import __version__
+from stgt.errors import StgtError
+
+from . import about, pages
+from .guard import Guard, Hosts
+from .problems import ANYWHERE, problems
+from .service import Service
+
+_DESCRIPTION = """Facial expressions in photos, in videos and live. What cannot be done is answered with a status from 400 on
+and one sentence, `{"error": "..."}`. Live reading is a WebSocket at `/api/live`; docs/web.md describes its messages."""
+
+
+def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
+    """The ASGI application of a service, which is at ``app.state.service``.
+
+    Args:
+        service: what requests share; the caller closes it.
+        hosts: names that the server goes by; none: those of this machine for itself.
+    """
+    app = FastAPI(
+        title="stgt web",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,  # those pages load their code from elsewhere
+        redoc_url=None,
+        responses=problems(*ANYWHERE),
+        separate_input_output_schemas=False,
+    )
+    app.state.service = service
+    app.add_middleware(Guard, limits=service.limits, token=service.token, hosts=hosts)
+    app.add_exception_handler(HTTPException, _say_why)
+    app.add_exception_handler(RequestValidationError, _say_what_is_wrong)
+    app.add_exception_handler(StgtError, _say_what_was_bad)
+    for room in (about, *_rooms_that_are_there(), pages):
+        app.include_router(room.router)
+    return app
+
+
+def _say_why(request: Request, error: HTTPException) -> JSONResponse:  # noqa: ARG001 - the signature of a handler
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+def _say_what_was_bad(request: Request, error: StgtError) -> JSONResponse:  # noqa: ARG001
+    return JSONResponse({"error": str(error)}, 422)
+
+
+def _say_what_is_wrong(request: Request, error: RequestValidationError) -> JSONResponse:  # noqa: ARG001
+    """The first thing that is wrong with a request, as a sentence."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return JSONResponse({"error": f"{where[:100]}: {first['msg'][:200]}"}, 422)
+
+
+def _rooms_that_are_there() -> list:
+    names = ("jobs.routes", "live.socket", "live.routes")
+    folder = Path(__file__).parent
+    there = [name for name in names if (folder / name.replace(".", "/")).with_suffix(".py").exists()]
+    return [importlib.import_module(f"stgt.realtime.web.{name}") for name in there]

@@ -1,0 +1,336 @@
+"""What every request passes before anything else sees it: who may ask, for how much, and what browsers may do with it.
+
+Plain ASGI, so that bodies stream through it.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import ipaddress
+import json
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .uploads import too_large
+
+if TYPE_CHECKING:
+    from .limits import Limits
+
+log = logging.getLogger("stgt.web")
+
+#: Names of this machine for itself.
+LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+
+_UPLOADS = "/api/predict"
+_FRAMING = 64 * 1024  # bytes that a multipart body may be larger than the file in it
+_LINGER_S = 2.0
+_LINGER_BYTES = 64 * 2**20
+
+_SIGN_IN = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>stgt web</title><h1>This page needs its token</h1>
+<p>Open the whole address that <code>stgt web</code> printed when it was started, or give the token here:</p>
+<form><label>Token <input name="token" type="password" autocomplete="off" required></label> <button>Open</button></form>
+"""
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The names that a server goes by. A page whose name was turned to this machine (DNS rebinding) knows none of them.
+
+    Attributes:
+        names: in lower case.
+        addresses: whether any IP address is one, too: of a server that listens on all of its machine's.
+    """
+
+    names: Collection[str] = LOOPBACK
+    addresses: bool = False
+
+    def knows(self, host: str) -> bool:
+        """Whether the Host header of a request, with or without a port, is one of them."""
+        name = host_name(host)
+        return name in self.names or (self.addresses and is_address(name))
+
+
+class Guard:
+    """ASGI middleware in front of all routes.
+
+    Args:
+        app: what is guarded.
+        limits: sizes and times.
+        token: what visitors have to know; none: nothing.
+        hosts: names of the server.
+    """
+
+    def __init__(self, app: ASGIApp, limits: "Limits", token: str | None = None, hosts: Hosts | None = None) -> None:
+        self._app = app
+        self._limits = limits
+        self._token = None if token is None else token.encode()
+        self._hosts = hosts or Hosts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or say why not."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        answer = _Answer(send, _security_headers(headers.get("host", "")))
+        body = _Body(receive, headers, self._limits, scope["path"])
+        answer.body = body
+        try:
+            if self._refused_name(headers) is None and await self._signed_in(scope, headers, answer):
+                return
+            self._check(scope, headers)
+            body.check_length()
+            await self._app(scope, body.receive, answer.send)
+        except HTTPException as error:
+            await answer.say(error)
+        except ClientDisconnect:
+            return
+        except Exception:
+            log.exception("%s %s", scope["method"], scope["path"])
+            if answer.started:
+                raise
+            await answer.say(HTTPException(500, "the server met an error of its own; its log says more"))
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._check(scope, Headers(scope=scope))
+        except HTTPException as error:
+            await _refuse_socket(scope, send, error)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        """HTTPException: who asks must not, or does not say for whom the question is."""
+        refused = self._refused_name(headers)
+        if refused is not None:
+            raise refused
+        if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            check_origin(headers)
+        if self._token is not None and scope["path"] != "/healthz" and not self._knows_token(scope, headers):
+            raise HTTPException(
+                401, "this server needs its token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
+            )
+
+    def _refused_name(self, headers: Headers) -> HTTPException | None:
+        host = headers.get("host", "")
+        if self._hosts.knows(host):
+            return None
+        return HTTPException(421, "this server does not go by the name in the Host header; --names gives it more names")
+
+    def _knows_token(self, scope: Scope, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self._is_token(given.strip()):
+            return True
+        cookies = cookie_parser(headers.get("cookie", ""))
+        return self._is_token(cookies.get(_cookie_name(scope), ""))
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._token)
+
+    async def _signed_in(self, scope: Scope, headers: Headers, answer: "_Answer") -> bool:
+        """Answer a visit to the page that brings the token along, or that lacks it; false: it needs no such answer."""
+        if self._token is None or scope["path"] != "/" or scope["method"] not in ("GET", "HEAD"):
+            return False
+        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=16).get("token", [""])[0]
+        if self._is_token(given):
+            secure = "; Secure" if scope["scheme"] == "https" else ""
+            cookie = f"{_cookie_name(scope)}={given}; Path=/; HttpOnly; SameSite=Strict{secure}"
+            await answer.give(303, {"Location": "/", "Set-Cookie": cookie, "Cache-Control": "no-store"}, b"")
+            return True
+        if self._knows_token(scope, headers):
+            return False
+        html = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "WWW-Authenticate": "Bearer"}
+        await answer.give(401, html, _SIGN_IN)
+        return True
+
+
+def host_name(host: str) -> str:
+    """A Host header without its port and without the brackets of an IPv6 address, in lower case."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an IP address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def check_origin(headers: Headers) -> None:
+    """Whether a browser sends this for a page of this very server; programs that are no browsers do not say.
+
+    Raises:
+        HTTPException: 403, it is for a page of another site.
+    """
+    host = headers.get("host", "").lower()
+    origin = headers.get("origin")
+    same = origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
+    if not same or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise HTTPException(403, "this was sent by a page of another site")
+
+
+def _cookie_name(scope: Scope) -> str:
+    """Browsers keep cookies by host, not by port: two servers on one machine must not take each other's."""
+    return f"stgt_token_{(scope.get('server') or ('', 0))[1]}"
+
+
+def _security_headers(host: str) -> dict[str, str]:
+    """Everything comes from this server and goes to it. Its sockets are named, because not all browsers know that
+    'self' means them."""
+    sockets = ""
+    if host and all(character.isalnum() or character in "-.:[]" for character in host):
+        sockets = f" ws://{host} wss://{host}"
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+        f"connect-src 'self'{sockets}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return {"Content-Security-Policy": policy, **_HEADERS}
+
+
+async def _refuse_socket(scope: Scope, send: Send, error: HTTPException) -> None:
+    """Answer the request for a socket with a status and a sentence, where the server can do that."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    content = [(b"content-type", b"application/json")]
+    await send({"type": "websocket.http.response.start", "status": error.status_code, "headers": content})
+    await send({"type": "websocket.http.response.body", "body": _sentence(error)})
+
+
+def _sentence(error: HTTPException) -> bytes:
+    return json.dumps({"error": str(error.detail)}, ensure_ascii=False).encode()
+
+
+class _Body:
+    """The body of a request: not more of it than is allowed, and not at any slowness."""
+
+    def __init__(self, receive: Receive, headers: Headers, limits: "Limits", path: str) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._is_upload = path == _UPLOADS
+        self._limit = limits.upload_bytes + _FRAMING if self._is_upload else limits.body_bytes
+        self._length = headers.get("content-length", "")
+        self._began_s = time.monotonic()
+        self._bytes = 0
+        self._gone = False
+        #: Whether all of it has come.
+        self.complete = self._length in ("", "0") and "transfer-encoding" not in headers
+
+    def check_length(self) -> None:
+        """HTTPException: the header announces too much."""
+        if self._length and int(self._length) > self._limit:  # h11 lets nothing but digits through
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """The next piece.
+
+        Raises:
+            HTTPException: 408, it does not come or comes too slowly; 413, there was too much.
+        """
+        if self.complete:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), self._limits.stall_s)
+        except asyncio.TimeoutError:
+            raise HTTPException(408, "the rest of the body does not come") from None
+        self._take(message)
+        if self._bytes > self._limit:
+            raise self._too_large()
+        took_s = time.monotonic() - self._began_s
+        if not self.complete and took_s > self._limits.stall_s + self._bytes / self._limits.upload_rate:
+            raise HTTPException(408, "the body comes too slowly")
+        return message
+
+    async def discard(self) -> None:
+        """Read on for a moment: a sender that is cut off while it sends might never read the answer."""
+        end_s = time.monotonic() + _LINGER_S
+        last = self._bytes + _LINGER_BYTES
+        with contextlib.suppress(asyncio.TimeoutError):
+            while not (self.complete or self._gone) and self._bytes < last and time.monotonic() < end_s:
+                self._take(await asyncio.wait_for(self._receive(), end_s - time.monotonic()))
+
+    def _take(self, message: Message) -> None:
+        if message["type"] == "http.disconnect":
+            self._gone = True
+            return
+        self._bytes += len(message.get("body", b""))
+        self.complete = not message.get("more_body", False)
+
+    def _too_large(self) -> HTTPException:
+        if self._is_upload:
+            return HTTPException(413, too_large(self._limits.upload_bytes))
+        return HTTPException(413, f"the body is larger than {self._limit} bytes")
+
+
+class _Answer:
+    """What is sent: with the headers of all answers, and to the end even where the question has not ended."""
+
+    def __init__(self, send: Send, headers: dict[str, str]) -> None:
+        self._send = send
+        self._headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self._lingers = False
+        self.body: _Body | None = None
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        """One ASGI message."""
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif message["type"] == "http.response.body" and self._lingers and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self.body.discard()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await self._send(message)
+
+    async def give(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        """A whole answer."""
+        all_headers = {**headers, "Content-Length": str(len(content))}
+        pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in all_headers.items()]
+        await self.send({"type": "http.response.start", "status": status, "headers": pairs})
+        await self.send({"type": "http.response.body", "body": content})
+
+    async def say(self, error: HTTPException) -> None:
+        """Why something was not done."""
+        headers: dict[str, Any] = {"Content-Type": "application/json", **(error.headers or {})}
+        await self.give(error.status_code, headers, _sentence(error))
+
+    async def _start(self, message: Message) -> None:
+        self.started = True
+        given = list(message.get("headers", []))
+        known = {name for name, _ in given}
+        added = [pair for pair in self._headers if pair[0] not in known]
+        if b"cache-control" not in known:
+            added.append((b"cache-control", b"no-store"))
+        self._lingers = not self.body.complete
+        if self._lingers:
+            added.append((b"connection", b"close"))
+        await self._send({**message, "headers": given + added})
