@@ -1,9 +1,11 @@
 """What FFmpeg (through PyAV) must be told so that every video comes out as upright RGB pictures with right times."""
 
 import logging
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -13,34 +15,111 @@ from stgt.errors import SourceError
 logger = logging.getLogger("stgt")
 
 
-def open_video(path: Path | str) -> tuple[Any, Any]:
+#: Containers in which files from strangers may come. FFmpeg reads much else, such as playlists and scripts, which make
+#: it open further files or addresses.
+CONTAINERS = (
+    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "mpeg", "mpegts", "mpegvideo", "asf", "ogg", "gif"),
+    *("h264", "hevc", "m4v", "ivf", "mxf", "nut", "rm", "wtv", "dv"),
+)
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What a video from strangers may be.
+
+    Attributes:
+        most_pixels: of a frame.
+        longest_side: of a frame, px.
+        containers: FFmpeg's names of those that are read.
+    """
+
+    most_pixels: int
+    longest_side: int
+    containers: tuple[str, ...] = CONTAINERS
+
+    def check(self, name: str, width: int, height: int) -> None:
+        """Raise SourceError if a frame, or a picture, of this size is too large."""
+        if width * height > self.most_pixels or max(width, height) > self.longest_side:
+            raise SourceError(
+                f"{name} has pictures of {width}x{height} pixels; at most {self.most_pixels / 1e6:.3g} million pixels "
+                f"and {self.longest_side} a side are read, so make it smaller"
+            )
+
+
+def open_video(source: Path | str | BinaryIO, caution: Caution | None = None) -> tuple[Any, Any]:
     """An opened PyAV container and its first stream of moving pictures.
 
+    Args:
+        source: a path, or a file that can be sought, which is read from its beginning and stays open.
+        caution: what is read at all; with it nothing but ``source`` is ever opened. None: all that FFmpeg can.
+
     Raises:
-        SourceError: the file is missing, empty, unreadable, or holds no moving pictures.
+        SourceError: the file is missing, empty, unreadable, too large, or holds no moving pictures.
     """
-    path = Path(path)
-    if not path.exists():
-        raise SourceError(f"{path}: there is no such file or folder")
+    name = source_name(source)
     try:
-        if path.stat().st_size == 0:
-            raise SourceError(f"{path} is empty (0 bytes); copy it again")
-        container = av.open(str(path), metadata_errors="replace")
+        if isinstance(source, Path | str):
+            if not Path(source).exists():
+                raise SourceError(f"{name}: there is no such file or folder")
+            size, what = Path(source).stat().st_size, name
+        else:
+            size, what = source.seek(0, os.SEEK_END), source
+            source.seek(0)
+        if size == 0:
+            raise SourceError(f"{name} is empty (0 bytes); copy it again")
+        container = av.open(what, metadata_errors="replace", **_precautions(caution))
     except PermissionError:
-        raise SourceError(f"{path}: no permission to read it") from None
+        raise SourceError(f"{name}: no permission to read it") from None
     except (av.FFmpegError, OSError):
-        raise SourceError(f"{path} is not a video that can be read; it is damaged or of another kind") from None
+        raise SourceError(f"{name} is not a video that can be read; it is damaged or of another kind") from None
     # The cover picture of a song is a video stream too.
     cover = av.stream.Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams:
         container.close()
-        raise SourceError(f"{path} holds no video, only sound or data")
+        raise SourceError(f"{name} holds no video, only sound or data")
     stream = streams[0]
+    if stream.codec_context is None:
+        container.close()
+        raise SourceError(f"{name} is a video of a kind that cannot be decoded here; save it as H.264 in an mp4 file")
+    if caution is not None:
+        try:
+            width = round(stream.codec_context.width * float(stream.sample_aspect_ratio or 1))
+            caution.check(name, width, stream.codec_context.height)
+        except SourceError:
+            container.close()
+            raise
+        # What the container says is not what the pictures themselves say.
+        stream.codec_context.options = {"max_pixels": str(caution.most_pixels)}
     # One thread: videos are prepared with one process per core, and finding landmarks takes far longer than decoding.
     stream.thread_type = "SLICE"
     stream.codec_context.thread_count = 1
     return container, stream
+
+
+def source_name(source: Path | str | BinaryIO) -> str:
+    """What messages call it."""
+    return str(source) if isinstance(source, Path | str) else str(getattr(source, "name", "the file"))
+
+
+def _precautions(caution: Caution | None) -> dict[str, Any]:
+    """Arguments of ``av.open`` that keep FFmpeg to the one file, of a known kind."""
+    if caution is None:
+        return {}
+    return {
+        "options": {
+            "format_whitelist": ",".join(caution.containers),
+            "protocol_whitelist": "none",
+            "max_pixels": str(caution.most_pixels),  # of the decoders that look into the streams first
+            "max_streams": "64",
+        },
+        "io_open": _refuse,
+        "buffer_size": 2**18,
+    }
+
+
+def _refuse(*_: object) -> BinaryIO:
+    raise PermissionError("a video may not open other files")
 
 
 def decoded_frames(container: Any, stream: Any, name: str) -> Iterator[Any]:

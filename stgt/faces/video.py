@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
 
 from stgt.errors import SourceError
 from stgt.faces.tracks import TIME_TOLERANCE_S
+
+if TYPE_CHECKING:
+    from stgt.faces.decoding import Caution
 
 logger = logging.getLogger("stgt")
 
@@ -91,26 +95,44 @@ class VideoFile(FrameSource):
 
     Times are the container's, so that a variable frame rate is right, counted from the first frame. A file that was cut
     in the middle yields what it has. Two frames with one time are kept and named in a warning.
+
+    Args:
+        path: or a file that can be sought; it stays open, and is read from its beginning.
+        start_s: first time to yield.
+        end_s: last time to yield, itself included.
+        caution: what is read at all, of a file from strangers.
+
+    Attributes:
+        duration_s: what the container says of the pictures' length, from the first to the last; 0 if it says nothing.
     """
 
-    def __init__(self, path: Path | str, start_s: float | None = None, end_s: float | None = None) -> None:
-        from stgt.faces.decoding import RgbConverter, decoded_frames, open_video
+    def __init__(
+        self,
+        path: Path | str | BinaryIO,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        caution: "Caution | None" = None,
+    ) -> None:
+        from stgt.faces.decoding import RgbConverter, decoded_frames, open_video, source_name
 
-        self.name = str(path)
+        self.name = source_name(path)
+        self._file, self._caution = path, caution
         self.start_s = start_s or 0.0
         self.end_s = float("inf") if end_s is None else end_s
-        container, stream = open_video(path)
+        container, stream = open_video(path, caution)
         with container:
             rate = stream.average_rate or stream.guessed_rate
             self.frame_rate = float(rate) if rate else DEFAULT_FRAME_RATE
             self._aspect = float(stream.sample_aspect_ratio or 1)
             first = next(decoded_frames(container, stream, self.name), None)
             if first is None:
-                raise SourceError(f"{path}: not one frame could be decoded; the file is cut short or damaged")
+                raise SourceError(f"{self.name}: not one frame could be decoded; the file is cut short or damaged")
             height, width = RgbConverter()(first, self._aspect).shape[:2]
             self.image_size = (width, height)
             self._origin_s = first.time or 0.0
-            self.frame_count = self._expected_frames(stream.frames, (container.duration or 0) / 1e6)
+            whole_s = (container.duration or 0) / 1e6
+            self.frame_count = self._expected_frames(stream.frames, whole_s)
+            self.duration_s = float(stream.duration * stream.time_base) if stream.duration else whole_s
 
     def _expected_frames(self, frames: int, duration_s: float) -> int | None:
         if self.start_s <= 0 and self.end_s >= duration_s:
@@ -136,7 +158,7 @@ class VideoFile(FrameSource):
         from stgt.faces.decoding import decoded_frames, open_video, seek
 
         if self.start_s >= _SEEK_FROM_S:
-            container, stream = open_video(self.name)
+            container, stream = open_video(self._file, self._caution)
             with container:
                 if seek(container, stream, self.start_s + self._origin_s):
                     frames = decoded_frames(container, stream, self.name)
@@ -145,7 +167,7 @@ class VideoFile(FrameSource):
                     if first is not None and first.time is not None and first.time - self._origin_s <= self.start_s:
                         yield from chain([first], frames)
                         return
-        container, stream = open_video(self.name)
+        container, stream = open_video(self._file, self._caution)
         with container:
             yield from decoded_frames(container, stream, self.name)
 
