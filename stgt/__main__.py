@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("stgt.compare", "several methods on the same clips and folds: one table, one figure"),
     "predict": ("stgt.predict", "read the expressions in videos: table, plot, annotated video"),
     "live": ("stgt.realtime.live", "watch a camera or a stream through a sliding window"),
+    "web": ("stgt.realtime.web.command", "a page for photos, videos and the camera, and an API, on this machine"),
     "export": ("stgt.export", "write a trained model as ONNX, checked against PyTorch; int8 on request"),
     "pretrain": ("stgt.pretrain", "make the weights that come with stgt, from generated faces alone"),
     "bench": ("stgt.bench", "measure this machine: every figure a ratio within one run"),

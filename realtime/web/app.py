@@ -16,8 +16,8 @@ from .guard import Guard, Hosts
 from .problems import ANYWHERE, problems
 from .service import Service
 
-_DESCRIPTION = """Facial expressions in photos, in videos and live. What cannot be done is answered with a status from 400 on
-and one sentence, `{"error": "..."}`. Live reading is a WebSocket at `/api/live`; docs/web.md describes its messages."""
+_DESCRIPTION = """Facial expressions in photos, in videos and live. What cannot be done is answered with a status from
+400 on and one sentence, `{"error": "..."}`. Live reading is a WebSocket, `/api/live`; docs/web.md has its messages."""
 
 
 def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:

@@ -21,7 +21,7 @@ EPILOG = """Ctrl-C and SIGTERM end it. Browsers give a page the camera only on l
 --certificate and --key to be reached from other machines."""
 
 #: Where the token is looked for when --token is not given.
-TOKEN_VARIABLE = "STGT_WEB_TOKEN"  # noqa: S105 - the variable's name
+TOKEN_VARIABLE = "STGT_WEB_TOKEN"
 
 _TOKEN_LENGTH = 12
 

@@ -1,0 +1,208 @@
+"""``stgt web``: the page and the API."""
+
+import contextlib
+import errno
+import importlib.util
+import os
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from stgt.command import run
+from stgt.errors import MissingExtraError, StgtError
+
+from ..interruption import finished_on_signals
+from .options import WebOptions, parse
+
+if TYPE_CHECKING:
+    from .service import Service
+
+_NEEDED = ("fastapi", "uvicorn", "websockets", "python_multipart")
+_CONNECTIONS = 256
+_GRACE_S = 1  # uvicorn takes whole seconds
+_END_S = 2.5  # after a signal: what has not ended by itself until then is cut off
+
+
+def main(arguments: list[str]) -> int | None:
+    """Run the command; the exit code."""
+    options = parse(arguments)
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        raise MissingExtraError("stgt web", "web")
+    begun = False
+    with finished_on_signals(), contextlib.ExitStack() as stack:
+        try:
+            if options.certificate is not None:
+                check_certificate(options)
+            listener = stack.enter_context(listen(options))
+            service = stack.enter_context(contextlib.closing(open_service(options)))
+            begun = True
+            serve(options, service, listener)
+        except KeyboardInterrupt:  # how a server ends
+            return 0 if begun else 130
+    return 0
+
+
+def listen(options: WebOptions) -> socket.socket:
+    """The socket on which visitors arrive; they wait until `serve` takes care of them.
+
+    Raises:
+        StgtError: the port is taken, or the host is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError):
+        raise StgtError(f"--host {options.host} is no address or name of this machine") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise StgtError(_why_not(options, error)) from None
+    return listener
+
+
+def _why_not(options: WebOptions, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {options.port} is taken by another program; choose another --port, or 0 for any that is free"
+    if error.errno == errno.EACCES:
+        return f"port {options.port} may not be used without more rights; choose a --port from 1024 on"
+    return f"--host {options.host} is no address or name of this machine"
+
+
+def check_certificate(options: WebOptions) -> None:
+    """Say at once that a certificate cannot be used.
+
+    Raises:
+        StgtError: it, or its key, is damaged, or they do not belong together.
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.certificate, options.key, password="")
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        raise StgtError(
+            f"--certificate {options.certificate} and --key {options.key} are no PEM files that belong together "
+            "(a key with a password cannot be used)"
+        ) from None
+
+
+def open_service(options: WebOptions) -> "Service":
+    """Load the model, and all that requests share."""
+    from stgt.inference import ExpressionReader
+
+    from .service import Service
+
+    reader = ExpressionReader(options.checkpoint, options.device, options.min_confidence, options.engine)
+    return Service(reader, options.limits, options.checkpoint, options.token, options.temporary)
+
+
+def serve(options: WebOptions, service: "Service", listener: socket.socket) -> None:
+    """Answer requests until a signal comes; it is raised as KeyboardInterrupt then."""
+    import uvicorn
+
+    from .app import create_app
+    from .connections import HttpConnection, SocketConnection
+
+    config = uvicorn.Config(
+        create_app(service, hosts_of(options)),
+        loop="asyncio",
+        http=HttpConnection,
+        ws=SocketConnection,
+        ws_max_size=options.limits.live_frame_bytes,
+        ws_per_message_deflate=False,  # pictures are compressed already, and what grows when it is unpacked is a risk
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_S,
+        ssl_certfile=options.certificate,
+        ssl_keyfile=options.key,
+    )
+    address = address_of(options, listener.getsockname()[1])
+
+    def ready() -> None:
+        print(f"stgt web: {address}  (Ctrl-C ends it)", flush=True)
+        if not options.is_loopback and options.certificate is None:
+            print(
+                "stgt web: browsers give the camera only to pages on localhost or over https; "
+                "for other machines, give --certificate and --key",
+                file=sys.stderr,
+            )
+        if options.open:
+            import webbrowser
+
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    _server(config, ready, service.scratch.close).run([listener])
+
+
+def hosts_of(options: WebOptions):  # noqa: ANN201 - imported late
+    """The names that the server goes by."""
+    from .guard import LOOPBACK, Hosts
+
+    names = LOOPBACK | {options.host.lower(), *options.names}
+    if not options.is_loopback:
+        own = socket.gethostname().lower()
+        names |= {own, f"{own}.local", socket.getfqdn().lower()}
+    return Hosts(names, addresses=not options.is_loopback)
+
+
+def address_of(options: WebOptions, port: int) -> str:
+    """What a visitor types, with the token."""
+    host = own_address() if options.host in ("0.0.0.0", "::") else options.host
+    scheme = "http" if options.certificate is None else "https"
+    token = "" if options.token is None else f"?token={options.token}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/{token}"
+
+
+def own_address() -> str:
+    """The address by which other machines most likely reach this one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which way a datagram would go
+            return probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"
+
+
+def _server(config, ready: Callable[[], None], clean: Callable[[], None]):  # noqa: ANN001, ANN202 - imported late
+    """A uvicorn server that says when it is ready, and ends in time.
+
+    Args:
+        config: its settings.
+        ready: called when it answers.
+        clean: called when it has to be cut off.
+    """
+    import uvicorn
+
+    def cut_off() -> None:
+        clean()
+        os._exit(0)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if not self.should_exit:
+                timer = threading.Timer(_END_S, cut_off)
+                timer.daemon = True
+                timer.start()
+            super().handle_exit(sig, frame)
+
+    return Server(config)
+
+
+if __name__ == "__main__":
+    run(main)
