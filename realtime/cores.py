@@ -3,7 +3,8 @@
 MediaPipe passes every frame back and forth between threads of its own, which never work at the same time. While the
 other core runs the model, the scheduler spreads them over both, and every hand-over waits for a core that is not free:
 landmarks then take an eighth longer. Kept together on one core, with the model on the other, they take as long as
-alone. With more cores one is always free, and nothing is done.
+alone. With more cores one is always free, and nothing is done; nor where several sessions, or a session and a browser,
+share the two: a core that is left over would stand idle while others have too much to do.
 """
 
 import contextlib
@@ -11,6 +12,9 @@ import os
 from collections.abc import Iterator
 
 Cores = frozenset[int]
+
+#: A thread that may run on any core.
+ANY = None
 
 
 def shared_out() -> tuple[Cores | None, Cores | None]:

@@ -15,12 +15,12 @@ from stgt.errors import StgtError
 from stgt.faces.landmarker import FaceLandmarker, Landmarks
 from stgt.faces.video import FrameSource
 
-from .cores import keep_to, kept_to, shared_out
+from .cores import ANY, keep_to, kept_to, shared_out
 from .frames import LiveFace, LiveFrame, PassedOver
 from .reading import FaceReading
 from .readings import Readings, Request
 from .schedule import DropWarning, RateMeter, Schedule
-from .sources.capture import Capture, CapturedFrame, is_live, open_live_source
+from .sources.capture import CapturedFrame, Capturing, is_live, open_capture, open_live_source
 from .sources.handover import Handover
 from .window import SlidingWindow
 
@@ -45,9 +45,9 @@ class _Tracked(NamedTuple):
     landmarks_s: float
 
 
-def session_landmarker(faces: int = 1) -> FaceLandmarker:
-    """A landmarker whose threads run where a `LiveSession` wants them."""
-    with kept_to(shared_out()[0]):
+def session_landmarker(faces: int = 1, shared: bool = False) -> FaceLandmarker:
+    """A landmarker whose threads run where a `LiveSession` wants them; ``shared`` as there."""
+    with kept_to(ANY if shared else shared_out()[0]):
         landmarker = FaceLandmarker(faces=faces)
         # The first time is slow, and MediaPipe's is noisy.
         landmarker.detect(0.0, np.zeros((64, 64, 3), np.uint8))
@@ -79,6 +79,8 @@ class LiveSession:
         frame_rate: Hz, of a folder of images, or to ask of a camera.
         landmarker: one to use, which then stays open; it is reset first. By default one is made.
         attention: say for each prediction where the model looked.
+        shared: other sessions, or whoever looks at this one, need the processor, too: every thread runs where there is
+            room, and nobody is warned that frames were passed over.
 
     Attributes:
         reader: the model.
@@ -107,6 +109,7 @@ class LiveSession:
         frame_rate: float | None = None,
         landmarker: FaceLandmarker | None = None,
         attention: bool = False,
+        shared: bool = False,
     ) -> None:
         if not every_s >= 0:
             raise StgtError(f"the time between predictions is {every_s} s; it must be 0 (every frame) or more")
@@ -125,11 +128,12 @@ class LiveSession:
         self._reading_settings = (smoothing_s, hysteresis, least_valid_share)
         FaceReading(0, reader, *self._reading_settings)  # complains about them before anything is opened
         self._attention = attention
+        self._shared = shared
         self._requests: SimpleQueue[Request] = SimpleQueue()
         self._going_on = threading.Event()
         self._going_on.set()
         self._closed = threading.Event()
-        self._capture: Capture | None = None
+        self._capture: Capturing | None = None
         self._tracking: Handover[_Tracked] | None = None
         self._source_is_free = True
         with contextlib.ExitStack() as stack:
@@ -138,8 +142,10 @@ class LiveSession:
                 stack.callback(self._close_source)
             self.source = source
             self.newest_only = is_live(source) if newest_only is None else newest_only
-            self._landmark_cores, self._model_cores = shared_out()
-            self._landmarker = stack.enter_context(session_landmarker(faces)) if landmarker is None else landmarker
+            self._landmark_cores, self._model_cores = (ANY, ANY) if shared else shared_out()
+            if landmarker is None:
+                landmarker = stack.enter_context(session_landmarker(faces, shared))
+            self._landmarker = landmarker
             self._begin()
             self._warm_up()
             self._resources = stack.pop_all()
@@ -150,7 +156,7 @@ class LiveSession:
         self._begin()
         self._landmarker.reset()
         self._closed.clear()
-        self._capture = Capture(self.source, newest_only=self.newest_only, in_real_time=self.in_real_time)
+        self._capture = open_capture(self.source, newest_only=self.newest_only, in_real_time=self.in_real_time)
         tracked = self._tracked(self._capture)
         if self.newest_only:
             self._tracking = Handover(tracked, capacity=_WAITING, newest_only=True)
@@ -251,7 +257,8 @@ class LiveSession:
                 "model": now_s - windows_s,
             }
             dropped = frame.dropped + tracked.dropped + self._passed_over
-            warning.count(dropped, stages, self.source.name)
+            if not self._shared:
+                warning.count(dropped, stages, self.source.name)
             yield LiveFrame(
                 timestamp_s=frame.timestamp_s,
                 wall_s=time.time() - (now_s - frame.arrived_s),
@@ -289,7 +296,7 @@ class LiveSession:
             except EOFError:
                 return
 
-    def _tracked(self, frames: Capture) -> Iterator[_Tracked]:
+    def _tracked(self, frames: Capturing) -> Iterator[_Tracked]:
         """Find the faces in each frame; runs in a thread of its own."""
         number = 0
         keep_to(self._landmark_cores)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -72,6 +72,30 @@ class CapturedFrame(NamedTuple):
     rgb: np.ndarray
     arrived_s: float
     dropped: int
+
+
+class Capturing(Protocol):
+    """What hands over frames that were captured."""
+
+    def __iter__(self) -> Iterator[CapturedFrame]: ...
+
+    def close(self) -> bool:
+        """End it; whether nobody reads the source any more."""
+
+
+class HandsOver(LiveSource):
+    """A source that keeps its newest frame until somebody has time for it, so that no thread needs to read it ahead."""
+
+    def capture(self) -> Capturing:
+        """The frames from the next one on: of one size, at times that go on."""
+        raise NotImplementedError
+
+
+def open_capture(source: FrameSource, *, newest_only: bool, in_real_time: bool = False) -> Capturing:
+    """What a source gives, by itself or read in a thread; arguments as of `Capture`."""
+    if newest_only and isinstance(source, HandsOver):
+        return source.capture()
+    return Capture(source, newest_only=newest_only, in_real_time=in_real_time)
 
 
 class Capture:

@@ -36,6 +36,8 @@ class Limits:
         live_side: longest side of a camera's picture, in pixels.
         live_idle_s: a session ends when no frame has come for so long.
         recording_s: of a recording.
+        recording_bytes: of its video.
+        kept_recordings: recordings that are kept; the oldest gives way.
         result_backlog: results that wait for a slow client; newer ones take the place of older ones.
         send_timeout_s: a client that takes longer to receive a message is gone.
     """
@@ -65,6 +67,8 @@ class Limits:
     live_side: int = 1280
     live_idle_s: float = 20.0
     recording_s: float = 600.0
+    recording_bytes: int = 500 * _MIB
+    kept_recordings: int = 16
     result_backlog: int = 1
     send_timeout_s: float = 10.0
 

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,13 +165,38 @@ def best_times(
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch on one thread inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """PyTorch on one thread inside the block. Any number of threads may be inside at once.
+
+    PyTorch keeps the number for each thread, and for threads that are new takes that which was set last, by any thread.
+    So whoever enters while others are inside cannot tell what it was before: the first one does.
+    """
+    this = threading.get_ident()
+    with _inside.lock:
+        nested = this in _inside.threads
+        if not _inside.threads:
+            _inside.before = torch.get_num_threads()
+        if not nested:
+            _inside.threads.add(this)
+            torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if not nested:
+            with _inside.lock:
+                _inside.threads.remove(this)
+                torch.set_num_threads(_inside.before)
+
+
+class _Inside:
+    """Who is inside of `one_thread`, and what the number was before anyone was."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.threads: set[int] = set()
+        self.before = 1
+
+
+_inside = _Inside()
 
 
 def environment() -> dict[str, str | int | None]:

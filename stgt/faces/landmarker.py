@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -241,12 +242,23 @@ def _download(target: Path) -> Path:
     return target
 
 
+#: A process has one descriptor 2: two threads that lend it out at once would not both give back the screen.
+_quiet = threading.RLock()
+
+
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Keep what C++ libraries write to file descriptor 2 off the screen, unless the block raises.
 
-    MediaPipe's log cannot be switched off from Python. Python's own messages (``sys.stderr``) still come through.
+    MediaPipe's log cannot be switched off from Python. Python's own messages (``sys.stderr``) still come through. One
+    thread at a time is inside.
     """
+    with _quiet, _quiet_stderr():
+        yield
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
     try:
         screen = os.dup(2)
     except OSError:  # a process without stderr has nothing to keep quiet

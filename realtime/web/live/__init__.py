@@ -1,0 +1,1 @@
+"""The camera in the page: frames come over a WebSocket, results go back."""

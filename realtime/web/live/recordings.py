@@ -1,0 +1,308 @@
+"""Recordings of live sessions, painted and written beside them, and kept for a while to be taken home."""
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stgt.errors import StgtError
+
+from ...frames import LiveFrame
+from ...recording.description import ANNOTATED, SUMMARY, SUMMARY_PICTURE, TABLE, TRACKS, RecordingInfo
+from ..limits import Limits
+from ..scratch import Scratch
+
+if TYPE_CHECKING:
+    from stgt.graphs.layout import NodeLayout
+
+logger = logging.getLogger("stgt")
+
+#: What can be taken home, and what it is.
+FILES = {
+    ANNOTATED: "video/mp4",
+    TABLE: "text/csv",
+    SUMMARY: "application/json",
+    SUMMARY_PICTURE: "image/png",
+}
+
+_WAITING = 24  # frames that may wait to be written; more are left out
+_UNPAINTED_FROM = 3  # where so many wait, there is no time for the picture of each
+_LOOKED_EVERY_S = 1.0
+_LEAST_FREE_BYTES = 256 * 2**20
+_LOW_PRIORITY = 10  # of the thread that paints, beside those that read
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+class LiveRecording:
+    """One recording. A thread of its own paints and writes, so that results need not wait for that.
+
+    Where frames come faster than they can be painted, all are written down, but the video shows fewer of them.
+
+    Args:
+        folder: an empty one.
+        info: where the frames come from.
+        layout: nodes of the model, for the mesh.
+        faces: people that are followed.
+        limits: of the server.
+        tell: called with each status, from any thread.
+        finish_alone: held while the summary is drawn: figures share their style.
+        ended: called with the recording when all is written, from its thread.
+
+    Attributes:
+        id: its name, which cannot be guessed.
+        status: ``on``, ``finishing``, ``ready`` or ``failed``.
+        left_out: frames for which there was no room.
+        unpainted: frames that the video does not show.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        info: RecordingInfo,
+        layout: "NodeLayout",
+        faces: int,
+        limits: Limits,
+        tell: Tell,
+        finish_alone: threading.Lock,
+        ended: "Callable[[LiveRecording], None]",
+    ) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.folder = folder
+        self.status = "on"
+        self.left_out = self.unpainted = 0
+        self._info = info
+        self._layout = layout
+        self._faces = faces
+        self._limits = limits
+        self._tell = tell
+        self._finish_alone = finish_alone
+        self._ended = ended
+        self._error: str | None = None
+        self._began_s = time.monotonic()
+        self._seconds = 0.0
+        self._changed = threading.Condition()
+        self._waiting: deque[LiveFrame] = deque()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, name="recording", daemon=True)
+        self._thread.start()
+        self._say()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames are still taken."""
+        return not self._stopped
+
+    def take(self, live: LiveFrame) -> None:
+        """Write a frame, some time soon; never waits."""
+        with self._changed:
+            if self._stopped:
+                return
+            self._seconds = time.monotonic() - self._began_s
+            if self._seconds > self._limits.recording_s:
+                self._end()
+            elif len(self._waiting) >= _WAITING:
+                self.left_out += 1
+            else:
+                self._waiting.append(live)
+                self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Take no more frames; what waits is written, and the recording finished, in the background."""
+        with self._changed:
+            if not self._stopped:
+                self._end()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until all is written; whether it is."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def path(self, name: str) -> Path | None:
+        """One of ``FILES``; ``None``: there is no such file, or not yet."""
+        if self.status != "ready" or name not in FILES:
+            return None
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def _end(self) -> None:
+        self._stopped = True
+        self.status = "finishing"
+        self._changed.notify_all()
+        self._say()
+
+    def _say(self) -> None:
+        message: dict[str, Any] = {
+            "type": "recording",
+            "status": self.status,
+            "id": self.id,
+            "seconds": round(self._seconds, 2),
+        }
+        if self.status == "ready":
+            there = [name for name in FILES if (self.folder / name).is_file()]
+            message["files"] = {name: f"/api/recordings/{self.id}/{name}" for name in there}
+        if self._error is not None:
+            message["error"] = self._error
+        self._tell(message)
+
+    def _work(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # of this thread, on Linux; its encoder's too
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+        try:
+            self._record()
+        except (OSError, StgtError) as error:
+            self._fail(getattr(error, "strerror", None) or str(error))
+        except Exception:
+            logger.exception("a recording has failed")
+            self._fail("the server has made a mistake")
+        with self._changed:
+            self._stopped = True
+            self._waiting.clear()
+            failed = self._error is not None and not (self.folder / SUMMARY).is_file()
+            self.status = "failed" if failed else "ready"
+        self._ended(self)
+        self._say()
+
+    def _record(self) -> None:
+        from ...recording.recorder import Recorder
+
+        recorder = Recorder(self.folder, self._info, say=self._fail)
+        try:
+            self._write_frames(recorder)
+        finally:
+            with self._finish_alone:
+                recorder.close()
+            # Landmarks of faces are nothing that anybody asked for, and take more room than the video.
+            shutil.rmtree(self.folder / TRACKS, ignore_errors=True)
+
+    def _write_frames(self, recorder: Any) -> None:
+        overlay = self._new_overlay()
+        looked_s = time.monotonic()
+        while (taken := self._next()) is not None:
+            live, waiting = taken
+            is_painted = waiting < _UNPAINTED_FROM
+            self.unpainted += not is_painted
+            recorder.write(live, overlay.paint(live) if is_painted else None)
+            if not recorder.is_open:
+                self.stop()
+            if time.monotonic() - looked_s > _LOOKED_EVERY_S:
+                looked_s = time.monotonic()
+                self._look_at_the_disk()
+
+    def _new_overlay(self) -> Any:
+        from ...painting.overlay import Overlay
+
+        return Overlay(self._info.labels, self._info.image_size, self._layout, faces=self._faces)
+
+    def _next(self) -> tuple[LiveFrame, int] | None:
+        """The next frame, and how many wait behind it."""
+        with self._changed:
+            while not (self._waiting or self._stopped):
+                self._changed.wait()
+            if not self._waiting:
+                return None
+            return self._waiting.popleft(), len(self._waiting)
+
+    def _look_at_the_disk(self) -> None:
+        """End in time, before the disk is full for everyone."""
+        video = self.folder / ANNOTATED
+        size = video.stat().st_size if video.is_file() else 0
+        if size > self._limits.recording_bytes or shutil.disk_usage(self.folder).free < _LEAST_FREE_BYTES:
+            self.stop()
+
+    def _fail(self, sentence: str) -> None:
+        """Keep why; without the place where it was written, which is nobody's business."""
+        self._error = sentence.replace(f" {self.folder}", "")
+
+
+class KeptRecordings:
+    """The recordings of a server, which are forgotten after a while.
+
+    Args:
+        limits: of the server.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._finish_alone = threading.Lock()
+        self._kept: dict[str, LiveRecording] = {}  # the oldest first
+        self._unwanted: set[str] = set()
+        self._timers: dict[str, threading.Timer] = {}
+        self._scratch: Scratch | None = None
+
+    def begin(
+        self, scratch: Scratch, info: RecordingInfo, layout: "NodeLayout", faces: int, tell: Tell
+    ) -> LiveRecording:
+        """Begin one; feed it by its `take`, and end it by its `stop`.
+
+        Raises:
+            StgtError: there is no room for it.
+        """
+        self._scratch = scratch
+        if scratch.free_bytes() < 2 * _LEAST_FREE_BYTES:
+            raise StgtError("the server's disk is almost full, so nothing can be recorded")
+        with self._lock:
+            finished = [id_ for id_, kept in self._kept.items() if kept.status in ("ready", "failed")]
+            surplus = finished[: max(0, len(self._kept) + 1 - self._limits.kept_recordings)]
+            if len(self._kept) - len(surplus) >= self._limits.kept_recordings:
+                raise StgtError("the server is still finishing other recordings; try again in a moment")
+        for id_ in surplus:
+            self.forget(id_)
+        recording = LiveRecording(
+            *(scratch.new_folder(), info, layout, faces, self._limits, tell, self._finish_alone, self._has_ended)
+        )
+        with self._lock:
+            self._kept[recording.id] = recording
+        return recording
+
+    def path(self, id_: str, name: str) -> Path | None:
+        """A file of a finished recording; ``None``: there is none, or it was forgotten."""
+        with self._lock:
+            recording = self._kept.get(id_)
+        return None if recording is None else recording.path(name)
+
+    def forget(self, id_: str) -> bool:
+        """Remove a recording; one that is not finished as soon as it is. Whether there was one."""
+        with self._lock:
+            recording = self._kept.pop(id_, None)
+            if recording is None:
+                return False
+            timer = self._timers.pop(id_, None)
+            finished = recording.status in ("ready", "failed")
+            if not finished:
+                self._unwanted.add(id_)
+        if timer is not None:
+            timer.cancel()
+        recording.stop()
+        if finished:
+            self._scratch.remove(recording.folder)
+        return True
+
+    def close(self) -> None:
+        """Forget all of them; wait for those that are being written."""
+        with self._lock:
+            kept = list(self._kept.values())
+        for recording in kept:
+            self.forget(recording.id)
+        for recording in kept:
+            recording.join(10.0)
+
+    def _has_ended(self, recording: LiveRecording) -> None:
+        with self._lock:
+            unwanted = recording.id in self._unwanted
+            self._unwanted.discard(recording.id)
+            if not unwanted:
+                timer = threading.Timer(self._limits.kept_s, self.forget, [recording.id])
+                timer.daemon = True
+                timer.start()
+                self._timers[recording.id] = timer
+        if unwanted:
+            self._scratch.remove(recording.folder)
