@@ -1,10 +1,12 @@
 # make demo: set-up, then the whole road on rendered faces.   make test: set-up, then lint and tests.
+# make test-web: set-up, then the tests of the web page alone, most of them in Chromium.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean-demo
+.PHONY: help setup demo test test-web lint clean-demo
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+CHROMIUM = $(or $(STGT_CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,7 +15,7 @@ setup: $(VENV)/installed  ## make .venv and install the package with its extras
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synthetic,onnx,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synthetic,onnx,web,dev]'
 	@touch $@
 
 demo: setup  ## render faces, track, train, evaluate, report; VIDEO=file reads a video of your own, too
@@ -26,7 +28,11 @@ demo: setup  ## render faces, track, train, evaluate, report; VIDEO=file reads a
 test: setup  ## ruff and the test suite
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-web: setup  ## the tests of the web page: the server, attacks on it, and the page in Chromium
+	@test -n "$(CHROMIUM)" || echo "No Chromium: tests that need a browser are skipped. Install it (Debian: apt-get install chromium), or say in STGT_CHROMIUM where it is."
+	$(BIN)/python -m pytest -rs tests/realtime/web
 
 lint: setup  ## ruff: fix what can be fixed, format
 	$(BIN)/ruff check --fix .

@@ -203,7 +203,7 @@ def start_server(tmp_path_factory) -> Callable[..., AbstractContextManager[WebSe
     def start(*options: object, temporary: Path | None = None) -> Iterator[WebServer]:
         folder = temporary or tmp_path_factory.mktemp("server")
         log = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}.log")
-        environment = os.environ | {
+        environment = {name: value for name, value in os.environ.items() if name != "STGT_WEB_TOKEN"} | {
             "TMPDIR": str(folder),
             "STGT_CACHE": str(tmp_path_factory.getbasetemp() / "cache"),
             "PYTHONUNBUFFERED": "1",

@@ -1,0 +1,131 @@
+"""Very many at once, nonsense, those who do not listen, and those who are very slow."""
+
+import json
+import socket
+import struct
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+MIB = 2**20
+FRAME = struct.Struct("<Id")
+
+
+def test_fifty_sockets_at_once(server, live_socket, greet, eventually):
+    """Two are read, twelve wait in line, the others are told that it is full; when all leave, the places are free."""
+    with ExitStack() as stack:
+        visitors = [stack.enter_context(live_socket(server)) for _ in range(50)]
+        said = [greet(visitor)["type"] for visitor in visitors]
+        assert said[:2] == ["ready", "ready"]
+        assert said[2:14] == ["wait"] * 12
+        assert said[14:] == ["full"] * 36
+        visitors[0].close()
+        heard = [json.loads(visitors[2].recv(20))["type"]]
+        assert heard[-1] == "ready"
+
+    def is_free() -> bool:
+        with live_socket(server) as connection:
+            return greet(connection)["type"] == "ready"
+
+    eventually(is_free, "the places are free again")
+
+
+NONSENSE = {
+    "no type": ["{}"],
+    "no JSON": ["not json"],
+    "deep JSON": ["[" * 100_000],
+    "a list": ["[1]"],
+    "huge": ['{"type": "hello", "width": 1000000000, "height": 1000000000}'],
+    "no size": ['{"type": "hello", "width": -1, "height": NaN}'],
+    "a frame first": [FRAME.pack(1, 0.0)],
+    "an empty frame": ["hello", b""],
+    "a short frame": ["hello", b"short"],
+    "an unknown message": ["hello", '{"type": "rm -rf"}'],
+    "eternity": ["hello", '{"type": "neutral", "seconds": 1e300}'],
+    "a large message": ["hello", bytes(2 * MIB)],
+    "no picture": ["hello", FRAME.pack(1, 0.0) + b"\xff\xd8\xff" + bytes(100)],
+    "a picture of 65535 pixels": [
+        "hello",
+        FRAME.pack(1, 0.0) + b"\xff\xd8\xff\xc0\x00\x11\x08" + b"\xff" * 4 + b"\x03" + bytes(40),
+    ],
+    "a bomb": ["hello", "bomb"],
+}
+
+
+@pytest.mark.parametrize("messages", NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_ends_the_session_with_a_word(server, live_socket, hello, png_bomb, one_sentence, messages):
+    given = {"hello": hello, "bomb": FRAME.pack(1, 0.0) + png_bomb(8_000)}
+    before = server.memory_bytes()
+    words = []
+
+    def talk(connection) -> None:
+        for message in messages:
+            connection.send(given.get(message, message) if isinstance(message, str) else message)
+        while True:
+            words.append(json.loads(connection.recv(10)))
+
+    with live_socket(server) as connection, pytest.raises(ConnectionClosed) as closed:
+        talk(connection)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code in (1003, 1007, 1008, 1009)
+    if closed.value.rcvd.code != 1009:  # that one is the protocol's own
+        assert words[-1]["type"] == "error"
+        assert one_sentence(words[-1]["error"])
+    assert server.memory_bytes() - before < 256 * MIB
+
+
+def masked(kind: int, content: bytes) -> bytes:
+    """A WebSocket frame as clients send it, with a mask of zeros."""
+    if len(content) < 126:
+        size = struct.pack(">B", 0x80 | len(content))
+    elif len(content) < 65536:
+        size = struct.pack(">BH", 0x80 | 126, len(content))
+    else:
+        size = struct.pack(">BQ", 0x80 | 127, len(content))
+    return bytes([0x80 | kind]) + size + bytes(4) + content
+
+
+def test_who_does_not_listen_costs_no_memory(server, head, hello, face_jpeg):
+    """Frames go in as fast as they can; nothing that comes back is ever read."""
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+    sent, memory = 0, []
+    with socket.create_connection((server.host, server.port), timeout=0.5) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(head(server, "GET", "/api/live", *upgrade, key))
+        connection.sendall(masked(1, hello.encode()))
+        end_s = time.monotonic() + 4
+        while time.monotonic() < end_s:
+            sent += 1
+            try:
+                connection.sendall(masked(2, FRAME.pack(sent, sent / 1000) + face_jpeg))
+            except OSError:  # the server takes no more, or has closed
+                break
+            if sent % 20 == 0:
+                memory.append(server.memory_bytes())
+    assert sent > 20
+    early = memory[len(memory) // 4]
+    assert max(memory) - early < 48 * MIB, [value // MIB for value in memory[:: len(memory) // 10 + 1]]
+
+
+def test_very_slow_senders_keep_nobody_waiting(server, head):
+    """A hundred requests whose heads never end, and uploads whose bodies trickle."""
+    upload = head(
+        *(server, "POST", "/api/predict"), "Content-Type: multipart/form-data; boundary=x", "Content-Length: 100000"
+    )
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection((server.host, server.port), timeout=5)) for _ in range(100)
+        ]
+        for index, connection in enumerate(slow):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: " if index % 2 else upload + b"--x\r\n")
+        time.sleep(0.3)
+        for connection in slow:
+            with suppress(OSError):  # refused already
+                connection.sendall(b"a")
+        began_s = time.monotonic()
+        assert server.ask("GET", "/").status == 200
+        assert server.get("/api/model")["labels"]
+        assert time.monotonic() - began_s < 2

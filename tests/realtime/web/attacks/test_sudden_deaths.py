@@ -1,0 +1,82 @@
+"""Browsers and servers that are killed in the middle."""
+
+import json
+import struct
+import time
+
+import psutil
+import pytest
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_killed_browser_leaves_its_place_to_the_next(
+    chromium, browser_arguments, server, live_socket, greet, face_jpeg
+):
+    """Chromium is killed while its pages have both places: nobody is left to say goodbye."""
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        before = {process.pid for process in psutil.Process().children(recursive=True)}
+        browser = playwright.chromium.launch(executable_path=chromium, args=browser_arguments)
+        own = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
+        context = browser.new_context(permissions=["camera"])
+        for _ in range(2):
+            page = context.new_page()
+            page.goto(f"{server.url}/#live")
+            page.locator('[data-test="live-start"]').click()
+            page.wait_for_function("window.stgtLive && window.stgtLive.results > 2")
+        with live_socket(server) as waiting:
+            assert greet(waiting)["type"] == "wait"
+            for process in own:
+                if alive(process):
+                    process.kill()
+            killed_s = time.monotonic()
+            while json.loads(waiting.recv(25))["type"] != "ready":
+                pass
+            assert time.monotonic() - killed_s < 25
+            waiting.send(struct.pack("<Id", 1, 0.0) + face_jpeg)
+            while json.loads(waiting.recv(20))["type"] != "result":
+                pass
+        with pytest.raises(Error):
+            page.title()
+
+
+def test_a_killed_server_leaves_nothing(start_server, tmp_path_factory, long_video, eventually):
+    """Killed while it decodes: its children end, and the next server removes what is left of it."""
+    folder = tmp_path_factory.mktemp("killed")
+    with start_server(temporary=folder) as server:
+        job = server.upload(long_video.read_bytes(), "long.mp4").json()
+        eventually(lambda: server.get(f"/api/jobs/{job['id']}")["progress"]["done"] > 20, "the job runs")
+        family = server.family()
+        assert len(family) > 1
+        server.kill()
+        eventually(lambda: not any(map(alive, family)), "no process is left", 15)
+    assert server.left() == []
+    with start_server(temporary=folder) as server:
+        assert server.ask("GET", f"/api/jobs/{job['id']}").status == 404
+        assert len(list(folder.iterdir())) == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_an_interrupted_server_ends_soon_and_cleans_up(
+    start_server, tmp_path_factory, long_video, eventually, live_socket, greet
+):
+    folder = tmp_path_factory.mktemp("interrupted")
+    with start_server(temporary=folder) as server:
+        job = server.upload(long_video.read_bytes(), "long.mp4").json()
+        eventually(lambda: server.get(f"/api/jobs/{job['id']}")["progress"]["done"] > 0, "the job runs")
+        family = server.family()
+        with live_socket(server) as connection:
+            greet(connection)
+            began_s = time.monotonic()
+            assert server.stop() in (0, 130)
+            assert time.monotonic() - began_s < 10
+    assert not any(map(alive, family))
+    assert list(folder.iterdir()) == []
+    assert "Traceback" not in server.log.read_text()

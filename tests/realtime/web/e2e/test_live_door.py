@@ -1,0 +1,134 @@
+"""The live door, in Chromium, with a rendered face in front of the camera."""
+
+import csv
+import json
+import re
+
+import av
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import expect
+
+#: Counts the vermilion of the mesh and the boxes: pixels of the canvas that are not grey, as all of the picture's
+#: background is, over those that differ from the picture itself.
+PAINTED = """canvas => {
+  const context = canvas.getContext('2d'), data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  let inked = 0;
+  for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 0) inked += 1;
+  return {width: canvas.width, height: canvas.height, inked};
+}"""
+
+
+def results(page) -> int:
+    return page.evaluate("window.stgtLive ? window.stgtLive.results : 0")
+
+
+def wait_for_results(page, more: int = 5) -> None:
+    page.wait_for_function("count => window.stgtLive && window.stgtLive.results >= count", arg=results(page) + more)
+
+
+@pytest.fixture
+def live(open_page, by_test):
+    """The page with its camera on, and a person in it who is read."""
+    page = open_page("#live")
+    by_test(page, "live-start").click()
+    expect(by_test(page, "live-person").first).to_have_attribute("data-label", re.compile(r"\w+"))
+    return page
+
+
+def test_a_person_is_read_and_painted_and_stopping_ends_it(live, by_test, web_server, eventually):
+    labels = web_server.get("/api/model")["labels"]
+    person = by_test(live, "live-person")
+    expect(person).to_have_count(1)
+    expect(person).to_have_attribute("data-label", re.compile("|".join([*labels, "uncertain"])))
+    assert person.inner_text().strip()
+    wait_for_results(live)
+    expect(by_test(live, "live-fps")).to_have_text(re.compile(r"\d"))
+    expect(by_test(live, "live-latency")).to_have_text(re.compile(r"\d"))
+    measured = live.evaluate("window.stgtLive.latenciesMs")
+    assert len(measured) > 5
+    assert all(0 < latency < 5000 for latency in measured)
+    painted = by_test(live, "live-canvas").evaluate(PAINTED)
+    assert painted["inked"] > 0.9 * painted["width"] * painted["height"]
+    by_test(live, "live-stop").click()
+    expect(by_test(live, "live-start")).to_be_visible()
+    expect(by_test(live, "live-start")).to_be_enabled()
+    after = results(live)
+    live.wait_for_timeout(400)
+    assert results(live) == after
+    assert live.evaluate("[...document.querySelectorAll('video')].every(video => !video.srcObject)")
+
+
+def test_the_mesh_is_painted_when_it_is_asked_for(live, by_test):
+    received = []
+    switch = by_test(live, "live-mesh")
+    before = switch.is_checked() if switch.get_attribute("type") == "checkbox" else None
+    wait_for_results(live)
+    first = vivid(live, by_test)
+    switch.click()
+    wait_for_results(live, 8)
+    second = vivid(live, by_test)
+    if before is not None:
+        assert switch.is_checked() is not before
+    more, less = max(first, second), min(first, second)
+    assert more > 1.2 * less, received
+
+
+def vivid(page, by_test) -> float:
+    """How much of the picture's middle is in strong colours: only what is painted over a rendered face is."""
+    return by_test(page, "live-canvas").evaluate(
+        """canvas => {
+          const {width, height} = canvas, context = canvas.getContext('2d');
+          const data = context.getImageData(width / 4, height / 6, width / 2, 0.7 * height).data;
+          let edges = 0;
+          for (let i = 4; i < data.length; i += 4) edges += Math.abs(data[i] - data[i - 4]) > 24 ? 1 : 0;
+          return edges;
+        }"""
+    )
+
+
+def test_the_neutral_face_is_taken(live, by_test):
+    by_test(live, "live-neutral").click()
+    status = by_test(live, "live-status")
+    expect(status).to_have_text(re.compile("neutral", re.IGNORECASE))
+    said = status.inner_text()
+    expect(status).not_to_have_text(said)
+    wait_for_results(live)
+
+
+def test_a_recording_is_taken_home(live, by_test, download, tmp_path, web_server):
+    record = by_test(live, "live-record")
+    record.click()
+    live.wait_for_timeout(1500)
+    wait_for_results(live, 15)
+    record.click()
+    links = live.locator('[data-test^="live-download-"]')
+    expect(links.first).to_be_visible()
+    expect(links).to_have_count(4)
+    files = {}
+    for index in range(4):
+        saved = download(live, links.nth(index), tmp_path)
+        files[saved.suffix] = saved
+    assert set(files) == {".mp4", ".csv", ".json", ".png"}
+    with av.open(str(files[".mp4"])) as video:
+        times = [frame.time for frame in video.decode(video=0)]
+    assert len(times) > 10
+    assert 1.0 < times[-1] - times[0] < 30
+    rows = list(csv.DictReader(files[".csv"].read_text().splitlines()))
+    labels = web_server.get("/api/model")["labels"]
+    assert rows
+    assert {f"p_{label}" for label in labels} <= rows[0].keys()
+    assert any(row["label"] in labels for row in rows)
+    assert json.loads(files[".json"].read_text())
+    assert files[".png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_camera_is_said_in_words(open_page, by_test):
+    page = open_page("#live", permissions=[])
+    page.evaluate(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    )
+    by_test(page, "live-start").click()
+    expect(by_test(page, "live-status")).to_have_text(re.compile("camera", re.IGNORECASE))
+    expect(by_test(page, "live-start")).to_be_enabled()
