@@ -19,6 +19,10 @@ from ..interruption import finished_on_signals
 from .options import WebOptions, parse
 
 if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+    from .guard import Hosts
     from .service import Service
 
 _NEEDED = ("fastapi", "uvicorn", "websockets", "python_multipart")
@@ -105,13 +109,21 @@ def open_service(options: WebOptions) -> "Service":
 
 def serve(options: WebOptions, service: "Service", listener: socket.socket) -> None:
     """Answer requests until a signal comes; it is raised as KeyboardInterrupt then."""
+    from .app import create_app
+
+    config = server_settings(create_app(service, hosts_of(options)), options)
+    address = address_of(options, listener.getsockname()[1])
+    _server(config, lambda: announce(options, address), service.scratch.close).run([listener])
+
+
+def server_settings(app: "ASGIApp", options: WebOptions) -> "uvicorn.Config":
+    """How uvicorn serves an application."""
     import uvicorn
 
-    from .app import create_app
     from .connections import HttpConnection, SocketConnection
 
-    config = uvicorn.Config(
-        create_app(service, hosts_of(options)),
+    return uvicorn.Config(
+        app,
         loop="asyncio",
         http=HttpConnection,
         ws=SocketConnection,
@@ -128,25 +140,24 @@ def serve(options: WebOptions, service: "Service", listener: socket.socket) -> N
         ssl_certfile=options.certificate,
         ssl_keyfile=options.key,
     )
-    address = address_of(options, listener.getsockname()[1])
-
-    def ready() -> None:
-        print(f"stgt web: {address}  (Ctrl-C ends it)", flush=True)
-        if not options.is_loopback and options.certificate is None:
-            print(
-                "stgt web: browsers give the camera only to pages on localhost or over https; "
-                "for other machines, give --certificate and --key",
-                file=sys.stderr,
-            )
-        if options.open:
-            import webbrowser
-
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-
-    _server(config, ready, service.scratch.close).run([listener])
 
 
-def hosts_of(options: WebOptions):  # noqa: ANN201 - imported late
+def announce(options: WebOptions, address: str) -> None:
+    """Say, on one line, that visitors can come; and open the page, if that was asked for."""
+    print(f"stgt web: {address}  (Ctrl-C ends it)", flush=True)
+    if not options.is_loopback and options.certificate is None:
+        print(
+            "stgt web: browsers give the camera only to pages on localhost or over https; "
+            "for other machines, give --certificate and --key",
+            file=sys.stderr,
+        )
+    if options.open:
+        import webbrowser
+
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def hosts_of(options: WebOptions) -> "Hosts":
     """The names that the server goes by."""
     from .guard import LOOPBACK, Hosts
 
@@ -175,7 +186,7 @@ def own_address() -> str:
             return "127.0.0.1"
 
 
-def _server(config, ready: Callable[[], None], clean: Callable[[], None]):  # noqa: ANN001, ANN202 - imported late
+def _server(config: "uvicorn.Config", ready: Callable[[], None], clean: Callable[[], None]) -> "uvicorn.Server":
     """A uvicorn server that says when it is ready, and ends in time.
 
     Args:

@@ -3,17 +3,17 @@
 import errno
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 if TYPE_CHECKING:
     from .limits import Limits
     from .scratch import Scratch
+    from .service import Service
 
 _NAME_LENGTH = 120
 _FIELDS = 8
@@ -81,8 +81,6 @@ async def receive_upload(request: Request) -> tuple[Upload, dict[str, str]]:
             long, 503 too many senders at once, 507 the disk is full.
         ClientDisconnect: the sender went away.
     """
-    from .service import Service
-
     service: Service = request.app.state.service
     with service.uploads.one():
         form = _Form(_boundary(request.headers.get("content-type", "")), service.scratch, service.limits)
@@ -208,10 +206,8 @@ class _Form:
     def close(self) -> None:
         """Remove the file."""
         self._block.clear()
-        try:
+        with suppress(OSError):  # on a full disk: it is closed nevertheless
             self._file.close()
-        except OSError:  # a full disk also keeps a file from being closed in order; it is closed nevertheless
-            self._file.raw.close()
 
     def _on_part_begin(self) -> None:
         self._parts += 1
@@ -260,6 +256,3 @@ class _Form:
 def too_large(limit: int) -> str:
     """What is said of a file that is larger than ``limit`` bytes."""
     return f"the file is larger than the {limit / 2**20:.0f} MiB that this server takes (--upload-mb)"
-
-
-__all__ = ["ClientDisconnect", "Upload", "UploadSlots", "display_name", "receive_upload", "too_large"]

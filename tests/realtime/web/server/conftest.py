@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, WebSocket
-
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from stgt.realtime.web.command import server_settings
 from stgt.realtime.web.guard import Guard, Hosts
 from stgt.realtime.web.limits import Limits
@@ -47,13 +49,10 @@ class Served:
 
     def open_bytes(self) -> int:
         """Bytes on the disk of files in the temporary folder, whether or not they have a name."""
-        import os
-        from pathlib import Path
-
         total = 0
         for handle in Path("/proc/self/fd").iterdir():
             try:
-                if str(self.scratch.path) in os.readlink(handle):
+                if str(self.scratch.path) in str(handle.readlink()):
                     total += handle.stat().st_size
             except OSError:
                 continue
@@ -76,8 +75,6 @@ def small_app(limits: Limits, token: str | None, hosts: Hosts | None, served: Se
     app.add_middleware(Guard, limits=limits, token=token, hosts=hosts)
 
     async def say(request: Request, error: HTTPException) -> Any:
-        from fastapi.responses import JSONResponse
-
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
     app.add_exception_handler(HTTPException, say)
