@@ -4,9 +4,10 @@
 //   open(section, model)   once, when it is entered for the first time; model is the answer of api/model
 //   shown(), hidden()      optional: each time it is entered and left for another door
 //   busy()                 optional: true while leaving the page would lose something
-//   take(files)            optional: files that were given to another door, but belong here
+//   take(files)            for doors with a file input: files that were chosen, dropped, pasted or handed over
 import { getModel } from "./api.js";
 import { element } from "./elements.js";
+import { receive } from "./intake.js";
 import { labelHint, labelName, modelLine, privacy } from "./words.js";
 
 const NAMES = ["live", "video", "photo"];
@@ -87,10 +88,13 @@ function showTrouble(error, again) {
   };
 }
 
-// Files that were dropped at the wrong door: it asks here for the right one.
-document.addEventListener("stgt-files", async ({ detail: { door: name, files } }) => {
+const give = async (name, files) => (await enter(name))?.take(files);
+for (const name of ["video", "photo"]) receive(document.getElementById(`door-${name}`), (files) => give(name, files));
+
+// Files that were given to the wrong door: it asks here for the right one.
+document.addEventListener("stgt-files", ({ detail: { door: name, files } }) => {
   location.hash = `#${name}`;
-  (await enter(name))?.take?.(files);
+  give(name, files);
 });
 
 // A file that misses a door must not replace the page.

@@ -1,6 +1,8 @@
 // What the page says, in one place and for everybody: short, honest, no jargon.
 
 const LABELS = {
+  uncertain: ["not sure", "nothing is probable enough"],
+  none: ["no face", "no face is seen"],
   neutral: ["neutral", "a face at rest, or talking without expression"],
   anger: ["anger", "lowered brows, hard eyes, pressed lips"],
   contempt: ["contempt", "one corner of the mouth tightened"],
@@ -25,19 +27,17 @@ export const STATES = {
   "no face": "out of sight",
 };
 
+/** People count from one; files of STGT count from 0. */
+export const personNumber = (face) => String(face + 1);
 export const personName = (face) => `Person ${face + 1}`;
 
-/** 0.834 as "83 %"; "<1 %" and ">99 %" where rounding would say none or all. */
-export function percent(share) {
-  if (share === null || share === undefined || Number.isNaN(share)) return "–";
-  if (share > 0 && share < 0.005) return "<1 %";
-  if (share < 1 && share > 0.995) return ">99 %";
-  return `${Math.round(share * 100)} %`;
-}
+/** 0.834 as "83 %". */
+export const percent = (share) => (Number.isFinite(share) ? `${Math.round(share * 100)} %` : "–");
 
 /** "happiness, 83 %". */
-export const reading = (label, confidence) =>
-  label === null || label === undefined ? "nothing yet" : `${labelName(label)}, ${percent(confidence)}`;
+export function reading(label, confidence) {
+  return Number.isFinite(confidence) ? `${labelName(label)}, ${percent(confidence)}` : labelName(label ?? "none");
+}
 
 /** A moment: "0:04.2", "1:02:13.0"; without tenths "0:04". */
 export function clock(seconds, tenths = true) {
