@@ -38,15 +38,15 @@ export class Figures {
       return;
     }
     const latencies = this.#recent.map(({ latency_ms }) => latency_ms).sort((one, other) => one - other);
-    this.#rate.textContent = `${Math.round(this.measured.frameRate)} per second`;
-    this.#latency.textContent = `${Math.round(latencies[latencies.length >> 1])} ms`;
+    this.#rate.textContent = `${Math.round(this.measured.frameRate)} pictures a second`;
+    this.#latency.textContent = `${Math.round(latencies[latencies.length >> 1])} ms behind`;
   }
 
   clear() {
     this.#recent.length = 0;
     this.measured.frameRate = 0;
-    this.#rate.textContent = "– per second";
-    this.#latency.textContent = "– ms";
+    this.#rate.textContent = "– pictures a second";
+    this.#latency.textContent = "– ms behind";
   }
 
   #drop(now) {

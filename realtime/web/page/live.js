@@ -16,6 +16,7 @@ const NEUTRAL_S = 1.5;
 const COUNTDOWN_S = 3;
 const SILENT_MS = 3000; // a camera that gives no picture for so long is spoken of
 const FINISH_MS = 10_000; // a stopped session waits so long for its recording
+const LETTERS_PX = 14; // on the screen
 const DIM = "rgb(0 0 0 / 0.45)"; // over pictures in which nothing is read
 
 let door = null;
@@ -49,6 +50,8 @@ class LiveDoor {
   #encoding = false;
   #note = ""; // stands in the line of status instead of who is seen
   #neutral = null; // countdown or collection of the resting face that is going on
+  #scale = 1; // pixels of the canvas per pixel of a picture
+  #letters = 14; // their size on the canvas
   #retry_ms = 0;
   #lostReason = "";
 
@@ -62,6 +65,7 @@ class LiveDoor {
     this.#parts.root = document.getElementById("live");
     this.#context = this.#parts.canvas.getContext("2d", { alpha: false });
     this.#people = new People(document.getElementById("live-people"), model);
+    this.#people.clear(INVITATION);
     this.#announcer = new Announcer(document.getElementById("live-said"), document.getElementById("live-text"));
     this.#figures = new Figures(hook(section, "live-fps"), hook(section, "live-latency"));
     window.stgtLive = this.#figures.measured;
@@ -94,7 +98,7 @@ class LiveDoor {
     }
     this.#disconnect();
     this.#session += 1;
-    this.#people.clear("");
+    this.#people.clear(INVITATION);
     this.#announcer.clear();
     this.#announcer.say(words);
     this.#note = words;
@@ -131,8 +135,7 @@ class LiveDoor {
     this.#disconnect();
     this.#frames = new Frames(this.#camera.size);
     const [width, height] = this.#frames.size;
-    const { canvas } = this.#parts;
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    this.#fitCanvas();
     this.#connection = new Connection({
       faces: Number(this.#parts.faces.value),
       hello: () => ({ width, height, mesh: this.#parts.mesh.checked }),
@@ -197,6 +200,8 @@ class LiveDoor {
         labels,
         name: wordsOn,
         number: (face) => String(face + 1),
+        scale: this.#scale,
+        letters: this.#letters,
         mirrored: mirror.checked,
         time_s: message.time_s,
       });
@@ -207,7 +212,7 @@ class LiveDoor {
       this.#figures.add(performance.now() - frame.captured_ms);
     }
     this.#people.update(message.faces, message.time_s);
-    this.#announcer.update(message.faces, canvas.width, mirror.checked);
+    this.#announcer.update(message.faces, this.#frames.size[0], mirror.checked);
     this.#saySeen(message.faces.length);
   }
 
@@ -263,7 +268,7 @@ class LiveDoor {
     this.#closeCamera();
     this.#disconnect();
     this.#session += 1;
-    this.#people.clear("");
+    this.#people.clear(INVITATION);
     this.#announcer.clear();
     this.#announcer.say(words);
     this.#note = words;
@@ -305,6 +310,20 @@ class LiveDoor {
     this.#showRecording();
     this.#showStatus();
     if (off) this.#clearCanvas();
+  }
+
+  /** The canvas gets about as many pixels as it takes on the screen, and letters a size that can be read there. */
+  #fitCanvas() {
+    const { canvas } = this.#parts;
+    const [width, height] = this.#frames?.size ?? [640, 480];
+    const shown = canvas.clientWidth || width;
+    const wanted = Math.min(2 * width, Math.max(width, shown * Math.min(1.5, window.devicePixelRatio)));
+    this.#scale = Math.round((wanted / width) * 8) / 8;
+    this.#letters = Math.round((LETTERS_PX * width * this.#scale) / Math.max(shown, 240));
+    const size = { width: Math.round(width * this.#scale), height: Math.round(height * this.#scale) };
+    if (canvas.width === size.width && canvas.height === size.height) return;
+    Object.assign(canvas, size);
+    if (this.#phase === "off") this.#clearCanvas();
   }
 
   #clearCanvas() {
@@ -419,6 +438,7 @@ class LiveDoor {
     document.addEventListener("visibilitychange", () => this.#visibilityChanged());
     onCamerasChange(() => this.#fillCameras());
     setInterval(() => this.#tick(), 500);
+    new ResizeObserver(() => this.#fitCanvas()).observe(this.#parts.canvas);
     this.#spreadPeople();
   }
 
@@ -450,6 +470,9 @@ class LiveDoor {
     this.#parts["camera-choice"].hidden = found.length < 2;
   }
 }
+
+const INVITATION =
+  "Here will stand what each person’s face shows: how sure the model is of every expression, and how that went over the last half minute.";
 
 const VEILS = {
   asking: "May the camera be used?",

@@ -28,7 +28,6 @@ export class People {
     this.#list = list;
     this.#model = model;
     this.#empty = element("p", { class: "live-nobody muted" });
-    this.clear("");
   }
 
   /** Nobody any more; `words` say why, or what to do. */
