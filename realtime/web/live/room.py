@@ -10,6 +10,7 @@ from stgt.errors import StgtError
 from ..limits import Limits
 from .landmarkers import Landmarkers
 from .recordings import KeptRecordings
+from .turns import Turns
 
 
 class RoomIsFullError(StgtError):
@@ -54,6 +55,7 @@ class LiveRoom:
         landmarkers: for those inside.
         recordings: that were made here.
         threads: one for each session inside.
+        turns: of those inside, at finding landmarks.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -65,6 +67,7 @@ class LiveRoom:
         self._closed = False
         self.landmarkers = Landmarkers(limits.live_sessions)
         self.recordings = KeptRecordings(limits)
+        self.turns = Turns()
         self.threads = ThreadPoolExecutor(limits.live_sessions, thread_name_prefix="live")
 
     @property

@@ -40,7 +40,7 @@ class Seat:
     """
 
     def __init__(self, service: "Service", hello: Hello, faces: int, outbox: Outbox) -> None:
-        self.source = PushedSource((hello.width, hello.height), service.limits)
+        self.source = PushedSource((hello.width, hello.height), service.limits, service.room.turns)
         self._service = service
         self._faces = faces
         self._mesh = hello.mesh

@@ -14,6 +14,7 @@ from stgt.errors import SourceError, StgtError
 from ...sources.capture import CapturedFrame, HandsOver
 from ..limits import Limits
 from .jpeg import read_header
+from .turns import Turns
 
 #: So many frames in a row that cannot be used end the session.
 MOST_BROKEN = 20
@@ -22,7 +23,7 @@ _LEAST_STEP_S = 1e-3  # MediaPipe counts in milliseconds
 _LONGEST_STEP_S = 3600.0  # whoever sends nothing for so long is long gone
 _NOMINAL_RATE = 30.0
 _LEAST_SIDE = 16
-_TURN_S = 0.5
+_WAIT_S = 0.5
 _DECODED_AS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -43,6 +44,7 @@ class PushedSource(HandsOver):
     Args:
         image_size: ``(width, height)`` of all frames in pixels.
         limits: of the server.
+        turns: shared by all whose frames are read on this machine; none: nobody else's are.
 
     Attributes:
         dropped: frames that came and were not taken, and broken ones.
@@ -51,7 +53,7 @@ class PushedSource(HandsOver):
         StgtError: a size that makes no picture, or is more than is taken.
     """
 
-    def __init__(self, image_size: tuple[int, int], limits: Limits) -> None:
+    def __init__(self, image_size: tuple[int, int], limits: Limits, turns: Turns | None = None) -> None:
         width, height = image_size
         if min(image_size) < _LEAST_SIDE or max(image_size) > limits.live_side:
             raise StgtError(
@@ -62,6 +64,7 @@ class PushedSource(HandsOver):
         self.image_size = image_size
         self.frame_rate = _NOMINAL_RATE
         self.dropped = 0
+        self.turns = turns or Turns()
         self._changed = threading.Condition()
         self._newest: tuple[PushedFrame, bytes] | None = None
         self._last: PushedFrame | None = None
@@ -137,37 +140,39 @@ class PushedSource(HandsOver):
         self._closed = True
         self.interrupt()
 
-    def take(self, iteration: int) -> CapturedFrame | None:
-        """Wait for the next frame that can be decoded; ``None``: this iteration was interrupted.
+    def wait(self, iteration: int) -> bool:
+        """Wait until there is a frame to be taken; false: this iteration was interrupted.
 
         Raises:
             SourceError: too many in a row could not be used.
         """
-        while (arrived := self._wait(iteration)) is not None:
-            pushed, jpeg = arrived
-            try:
-                rgb = self._decoded(jpeg)
-            except ValueError as error:
-                with self._changed:
-                    self._pass_over(f"the last picture {error}")
-                continue
-            timestamp_s = pushed.time_s - self._first_s
-            with self._changed:
-                self._broken = 0
-                self._taken[timestamp_s] = pushed
-                return CapturedFrame(timestamp_s, rgb, pushed.arrived_s, self.dropped)
-        return None
-
-    def _wait(self, iteration: int) -> tuple[PushedFrame, bytes] | None:
         with self._changed:
             while not self._closed and iteration == self._iteration:
                 if self._broken >= MOST_BROKEN:
                     raise SourceError(f"{MOST_BROKEN} frames in a row could not be used: {self._why}")
                 if self._newest is not None:
-                    newest, self._newest = self._newest, None
-                    return newest
-                self._changed.wait(_TURN_S)
-        return None
+                    return True
+                self._changed.wait(_WAIT_S)
+        return False
+
+    def take(self) -> CapturedFrame | None:
+        """The newest frame, decoded; ``None``: there is none, or it is broken."""
+        with self._changed:
+            newest, self._newest = self._newest, None
+        if newest is None:
+            return None
+        pushed, jpeg = newest
+        try:
+            rgb = self._decoded(jpeg)
+        except ValueError as error:
+            with self._changed:
+                self._pass_over(f"the last picture {error}")
+            return None
+        timestamp_s = pushed.time_s - self._first_s
+        with self._changed:
+            self._broken = 0
+            self._taken[timestamp_s] = pushed
+            return CapturedFrame(timestamp_s, rgb, pushed.arrived_s, self.dropped)
 
     def _pass_over(self, why: str) -> None:
         """Count a frame that cannot be used; the lock must be held."""
@@ -206,8 +211,12 @@ class PushedCapture:
         self._iteration = iteration
 
     def __iter__(self) -> Iterator[CapturedFrame]:
-        while (frame := self._source.take(self._iteration)) is not None:
-            yield frame
+        while self._source.wait(self._iteration):
+            # The turn ends when the next frame is asked for: when all that takes long was done with this one.
+            with self._source.turns.taken():
+                frame = self._source.take()
+                if frame is not None:
+                    yield frame
 
     def close(self) -> bool:
         """End it."""
