@@ -8,7 +8,7 @@
 import { getModel } from "./api.js";
 import { element } from "./elements.js";
 import { receive } from "./intake.js";
-import { labelHint, labelName, modelLine, privacy } from "./words.js";
+import { inWords, labelHint, labelName, learntFrom, modelLine, privacy } from "./words.js";
 
 const NAMES = ["live", "video", "photo"];
 const doors = new Map(); // name -> promise of its module, opened
@@ -69,7 +69,9 @@ function theModel() {
 function showModel(model) {
   document.getElementById("model").textContent = modelLine(model);
   document.getElementById("trained-on").textContent = model.trained_on;
-  document.getElementById("how-many").textContent = String(model.labels.length);
+  document.getElementById("origin").hidden = !model.trained_on;
+  document.getElementById("learnt").textContent = learntFrom(model);
+  document.getElementById("how-many").textContent = inWords(model.labels.length);
   document.getElementById("window").textContent = `${model.window_s} seconds`;
   const rows = model.labels.map((label) => [
     element("dt", {}, element("span", { class: "chip", style: { "--label": model.colours[label] } }), labelName(label)),

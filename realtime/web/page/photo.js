@@ -141,7 +141,7 @@ class PhotoCard {
     }
     this.#result = result;
     const { people, notes } = result;
-    this.#say(people.length ? count(people.length, "face") : "");
+    this.#say("");
     this.root.querySelector(".notes").append(...notes.map((note) => element("li", { class: "status" }, note)));
     const said = people.map(({ face, label, confidence }) => `${personName(face)}: ${reading(label, confidence)}.`);
     this.#canvas.setAttribute("aria-label", `${this.file.name}: ${count(people.length, "face")}. ${said.join(" ")}`);

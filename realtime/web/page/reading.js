@@ -40,6 +40,7 @@ export class VideoReading {
       onUnplayable: () => this.#giveUpPlaying(),
     });
     this.#showMoment(0);
+    document.addEventListener("stgt-theme", this.#repaint);
   }
 
   get isDrawing() {
@@ -50,8 +51,13 @@ export class VideoReading {
     this.#drawing?.abort();
     this.#player.close();
     for (const person of this.#people) person.close();
+    document.removeEventListener("stgt-theme", this.#repaint);
     this.root.remove();
   }
+
+  #repaint = () => {
+    for (const person of this.#people) person.repaint();
+  };
 
   #showHead(name) {
     const { duration_s, image_size, people, notes } = this.#result;
@@ -154,12 +160,11 @@ class PersonOverTime {
   #person;
   #timeline;
   #showNow;
-  #hop_s;
+  #end_s;
 
   constructor(person, result, model, onSeek) {
     this.face = person.face;
     this.#person = person;
-    this.#hop_s = model.hop_s;
     this.#showWhole(model, result.people.length);
     this.#buildNow(model, result.people.length >= COMPACT);
     const caption = `${personName(person.face)}: what is shown over time`;
@@ -171,8 +176,13 @@ class PersonOverTime {
       caption,
     });
     this.#timeline.setPoints(pointsOf(person.windows, model.hop_s));
-    this.#timeline.setSpan(0, result.duration_s);
+    this.#end_s = result.duration_s;
+    this.repaint();
     this.#timeline.onSeek(onSeek);
+  }
+
+  repaint() {
+    this.#timeline.setSpan(0, this.#end_s);
   }
 
   close() {
@@ -212,7 +222,7 @@ class PersonOverTime {
     const { face, label, confidence, first_s, last_s, seen_s, seconds, windows } = this.#person;
     Object.assign(this.card.dataset, { face, label });
     this.card.querySelector("h4").textContent = personName(face);
-    this.card.querySelector(".shown").textContent = `in the whole: ${words.reading(label, confidence)}`;
+    this.card.querySelector(".shown").textContent = `whole video: ${words.reading(label, confidence)}`;
     const sight = first_s === null ? "never in sight" : `in sight ${length(seen_s)}, from ${clock(first_s)} to ${clock(last_s)}`;
     this.card.querySelector(".person-head .figures").textContent = sight;
     this.#showSeconds(model, seconds);

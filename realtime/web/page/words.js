@@ -65,12 +65,14 @@ export function remaining(seconds) {
   return `about ${Math.round(seconds / 60)} min left`;
 }
 
+const KB = 1024;
+
 /** A size of a file: "1.2 MB". */
 export function size(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`;
-  if (bytes < 1e6) return `${Math.round(bytes / 1000)} kB`;
-  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(1)} MB`;
-  return `${(bytes / 1e9).toFixed(1)} GB`;
+  if (bytes < KB) return `${bytes} bytes`;
+  if (bytes < KB ** 2) return `${Math.round(bytes / KB)} KB`;
+  const [value, unit] = bytes < KB ** 3 ? [bytes / KB ** 2, "MB"] : [bytes / KB ** 3, "GB"];
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
 export const count = (number, one, many = `${one}s`) => `${number === 0 ? "no" : number} ${number === 1 ? one : many}`;
@@ -83,6 +85,15 @@ export function privacy(hostname) {
     ? "Nothing leaves this computer."
     : `Pictures and videos go to ${hostname}, which reads them, and nowhere else.`;
 }
+
+const NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+export const inWords = (number) => NUMBERS[number] ?? String(number);
+
+/** What the notice says of where the model's knowledge is from. */
+export const learntFrom = ({ trained_on }) =>
+  /generated|synthetic/i.test(trained_on)
+    ? "The model learnt from computer-generated faces and is often wrong"
+    : "The model is a computer program that learnt from examples, and is often wrong";
 
 /** The model in one line, for the foot of the page. */
 export function modelLine(model) {
