@@ -49,7 +49,7 @@ class LiveDoor {
   #pictured_ms = 0; // when the camera gave its last picture
   #encoding = false;
   #note = ""; // stands in the line of status instead of who is seen
-  #neutral = null; // countdown or collection of the resting face that is going on
+  #neutral = null; // countdown or collection of the neutral face that is going on
   #scale = 1; // pixels of the canvas per pixel of a picture
   #letters = 14; // their size on the canvas
   #retry_ms = 0;
@@ -360,7 +360,7 @@ class LiveDoor {
     this.#showStatus();
   }
 
-  // ---- the resting face ----
+  // ---- the neutral face ----
 
   #calibrate() {
     if (this.#neutral) return;
@@ -369,22 +369,22 @@ class LiveDoor {
       if (left === 0) {
         this.#neutral = { timer: setTimeout(() => this.#endNeutral(), 10_000) };
         this.#connection.say({ type: "neutral", seconds: NEUTRAL_S, face: null });
-        this.#noteNeutral("Hold still …");
+        this.#noteNeutral("Neutral face: hold still …");
         return;
       }
-      this.#noteNeutral(`Relax your face, look at the camera: ${left}`);
+      this.#noteNeutral(`Neutral face: relax, look at the camera … ${left}`);
       left -= 1;
       this.#neutral = { timer: setTimeout(step, 1000) };
     };
     this.#parts.neutral.disabled = true;
-    this.#announcer.say(`Relax your face and look at the camera. It begins in ${COUNTDOWN_S} seconds.`);
+    this.#announcer.say(`Neutral face: relax and look at the camera. It begins in ${COUNTDOWN_S} seconds.`);
     step();
   }
 
   #neutralChanged(status) {
-    if (status === "collecting") this.#noteNeutral("Hold still …");
+    if (status === "collecting") this.#noteNeutral("Neutral face: hold still …");
     if (status !== "done") return;
-    const words = "Your resting face is set. From now on, expressions are read against it.";
+    const words = "Your neutral face is set. From now on, expressions are read against it.";
     this.#announcer.say(words);
     this.#noteNeutral(words);
     clearTimeout(this.#neutral?.timer);

@@ -133,7 +133,7 @@ class Card {
     this.#meters.update(gone ? null : face.probabilities);
     this.node.classList.toggle("away", gone);
     this.node.dataset.state = face.state;
-    this.node.dataset.label = label ?? "";
+    this.node.dataset.label = label ?? (face.state === "uncertain" ? face.state : "");
     const colour = label ? colours[label] : "";
     if (colour === this.#colour) return;
     this.#colour = colour;
