@@ -35,6 +35,7 @@ class Overlay:
         faces: how many people there may be at once, see `LiveSession`.
         mesh: how faces are drawn, at first.
         timelines: where timelines are, at first.
+        figures: write how fast frames are analysed; what is not read live has no such figures.
 
     Attributes:
         mesh: how faces are drawn.
@@ -52,6 +53,7 @@ class Overlay:
         faces: int = 1,
         mesh: MeshStyle | str = MeshStyle.MESH,
         timelines: Timelines | str = Timelines.BESIDE,
+        figures: bool = True,
     ) -> None:
         self.labels = tuple(labels)
         self.layout = layout
@@ -65,6 +67,7 @@ class Overlay:
         self._attention: dict[int, ExponentialSmoother] = {}
         self._tags = TagPlaces()
         self._time_s = -math.inf
+        self._has_figures = figures
         self._figures, self._figures_s = "", -math.inf
         self.occupied: list[Box] = []
         self.arrange(timelines)
@@ -107,7 +110,8 @@ class Overlay:
         self._paint_tags(picture, live, scale)
         self._note_figures(live)
         if self.at.foot is None:
-            note = self._figures if live.faces else f"{FaceState.NO_FACE.value} · {self._figures}"
+            here = [] if live.faces else [FaceState.NO_FACE.value]
+            note = " · ".join([*here, *([self._figures] if self._figures else [])])
             self.occupied.append(draw_corner_note(picture, note, self.at, self.occupied))
 
     def _paint_tags(self, picture: np.ndarray, live: LiveFrame, scale: np.ndarray) -> None:
@@ -229,7 +233,7 @@ class Overlay:
 
     def _note_figures(self, live: LiveFrame) -> None:
         now_s = time.monotonic()
-        if now_s - self._figures_s < _FIGURES_EVERY_S:
+        if not self._has_figures or now_s - self._figures_s < _FIGURES_EVERY_S:
             return
         self._figures_s = now_s
         figures = [f"{live.frame_rate:.0f} fps"] if live.frame_rate else []

@@ -1,5 +1,6 @@
 """Pictures of a reading in progress: the mesh on the face, and beside it what the model says, second by second."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from stgt.evaluation.predictions import UNCERTAIN
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
+    from stgt.faces.video import FrameSource
     from stgt.inference import Reading
 
 #: Seconds of the past that the panel shows.
@@ -131,7 +133,7 @@ class Panel:
 
 def write_annotated_video(
     path: Path | str,
-    source: Path | str,
+    source: "FrameSource | Path | str",
     reading: "Reading",
     frame_rate: float | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -142,17 +144,18 @@ def write_annotated_video(
 
     Args:
         path: ends in ``.mp4``.
-        source: what was read.
+        source: what was read; an open source is read again from its beginning, and stays open.
         reading: what was read in it.
         frame_rate: Hz, of a folder of images.
         progress: called after every frame with the frames done and expected.
     """
     from stgt.faces.drawing import VideoWriter, draw_mesh
-    from stgt.faces.video import open_source
+    from stgt.faces.video import FrameSource, open_source
 
     track = reading.track
     probabilities = frame_probabilities(reading)
-    with open_source(source, frame_rate) as frames:
+    is_open = isinstance(source, FrameSource)
+    with contextlib.nullcontext(source) if is_open else open_source(source, frame_rate) as frames:
         width, height = frames.image_size
         tall = int(np.clip(height, _MIN_HEIGHT, _MAX_HEIGHT)) // 2 * 2
         wide = round(width * tall / height / 2) * 2

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stgt.faces.crops import CropSequence
     from stgt.faces.landmarker import FaceLandmarker
     from stgt.faces.tracks import LandmarkTrack
+    from stgt.faces.video import FrameSource
     from stgt.graphs.aligned import AlignedTrack
     from stgt.graphs.neutral import NeutralFace
     from stgt.models.checkpoint import LoadedModel
@@ -79,21 +80,23 @@ class ExpressionReader:
 
     def read(
         self,
-        source: Path | str,
+        source: "FrameSource | Path | str",
         frame_rate: float | None = None,
         landmarker: "FaceLandmarker | None" = None,
         progress: Callable[[int, int | None], None] | None = None,
         neutral_s: tuple[float, float] | None = None,
+        windows_progress: Callable[[int, int], None] | None = None,
     ) -> Reading:
         """Read a video file or a folder of images.
 
         Args:
-            source: path of the file or folder.
+            source: path of the file or folder, or an open source (which then stays open).
             frame_rate: Hz, of a folder of images.
             landmarker: one to use again for many sources; none: made for this one.
             progress: called after every frame with the frames done and the frames expected, if the source knows.
             neutral_s: (start, end) in seconds, when the person is known to show a neutral face; none: what is neutral
                 for this person is estimated as the video runs.
+            windows_progress: as for ``predict_windows``.
 
         Raises:
             SourceError: it cannot be read, or shows no face in ``neutral_s``. A source without any face can be read:
@@ -103,7 +106,7 @@ class ExpressionReader:
 
         track, crops = extract(source, landmarker=landmarker, frame_rate=frame_rate, progress=progress)
         neutral = None if neutral_s is None else self.neutral_face(track, *neutral_s)
-        predictions = self.predict_windows(track, crops, neutral=neutral)
+        predictions = self.predict_windows(track, crops, neutral=neutral, progress=windows_progress)
         return Reading(tuple(predictions), track, self.labels, self.min_confidence, self.pooling)
 
     def neutral_face(self, track: "LandmarkTrack", start_s: float, end_s: float) -> "NeutralFace":
@@ -146,6 +149,8 @@ class ExpressionReader:
         crops: "CropSequence | None" = None,
         starts: Sequence[float] | None = None,
         neutral: "NeutralFace | None" = None,
+        face: int = 0,
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[Prediction]:
         """What the model says about windows of a track.
 
@@ -155,6 +160,8 @@ class ExpressionReader:
             starts: start times in seconds, ascending; none: the windows that speak for a clip, as ``window.testing``
                 says: by default one every ``window.hop_s``, so that the track is covered.
             neutral: the person's face at rest; none: for each window as the track shows it up to the window's end.
+            face: number of the face.
+            progress: called after every batch with the windows done, and how many there are.
         """
         from stgt.data.sampling import Cut, evaluation_cuts
 
@@ -168,10 +175,12 @@ class ExpressionReader:
         for first in range(0, len(cuts), BATCH_WINDOWS):
             windows = []
             for start_s, speed in cuts[first : first + BATCH_WINDOWS]:
-                face = next(neutral_faces)
-                sample = self.windows.read(track, crops, start_s, speed=speed, neutral=face, aligned=aligned)
-                windows.append(PreparedWindow(sample, aligned, start_s, speed=speed))
+                resting = next(neutral_faces)
+                sample = self.windows.read(track, crops, start_s, speed=speed, neutral=resting, aligned=aligned)
+                windows.append(PreparedWindow(sample, aligned, start_s, face, speed))
             predictions += self.predict_prepared(windows, track.source)[0]
+            if progress is not None:
+                progress(len(predictions), len(cuts))
         return predictions
 
     @property
