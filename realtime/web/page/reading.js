@@ -225,6 +225,7 @@ class PersonOverTime {
     this.card.querySelector(".shown").textContent = `whole video: ${words.reading(label, confidence)}`;
     const sight = first_s === null ? "never in sight" : `in sight ${length(seen_s)}, from ${clock(first_s)} to ${clock(last_s)}`;
     this.card.querySelector(".person-head .figures").textContent = sight;
+    this.card.querySelector(".summary").textContent = words.summary(seconds);
     this.#showSeconds(model, seconds);
     const rows = windows.map((window) =>
       element(

@@ -65,6 +65,25 @@ export function remaining(seconds) {
   return `about ${Math.round(seconds / 60)} min left`;
 }
 
+const BRIEF = 0.1; // of the time in sight: less was shown briefly
+
+/** Seconds per label in a sentence: "Mostly neutral; also happiness and anger; briefly fear." */
+export function summary(seconds) {
+  const shown = Object.entries(seconds).filter(([, time_s]) => time_s > 0).sort(([, one], [, other]) => other - one);
+  const all = shown.reduce((sum, [, time_s]) => sum + time_s, 0);
+  if (!shown.length) return "Nothing could be read.";
+  const [[first, longest], ...others] = shown;
+  const named = (keep) => list(others.filter(([, time_s]) => keep(time_s / all)).map(([label]) => labelName(label)));
+  const adverb = others.length === 0 ? "Only" : longest > all / 2 ? "Mostly" : "Most often";
+  const parts = [`${adverb} ${labelName(first)}`];
+  const [also, briefly] = [named((share) => share >= BRIEF), named((share) => share < BRIEF)];
+  if (also) parts.push(`also ${also}`);
+  if (briefly) parts.push(`briefly ${briefly}`);
+  return `${parts.join("; ")}.`;
+}
+
+const list = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
+
 const KB = 1024;
 
 /** A size of a file: "1.2 MB". */
