@@ -7,17 +7,14 @@ import { Connection } from "./connection.js";
 import { hook } from "./elements.js";
 import { Figures } from "./figures.js";
 import { encode, Frames } from "./frames.js";
-import { paint } from "./painter.js";
+import { NeutralFace } from "./neutral.js";
 import { People } from "./people.js";
+import { Picture } from "./picture.js";
 import { Recordings } from "./recordings.js";
-import { count, labelName, STATES } from "./words.js";
+import { count } from "./words.js";
 
-const NEUTRAL_S = 1.5;
-const COUNTDOWN_S = 3;
 const SILENT_MS = 3000; // a camera that gives no picture for so long is spoken of
 const FINISH_MS = 10_000; // a stopped session waits so long for its recording
-const LETTERS_PX = 14; // on the screen
-const DIM = "rgb(0 0 0 / 0.45)"; // over pictures in which nothing is read
 
 let door = null;
 
@@ -33,7 +30,7 @@ export const busy = () => door?.isRecording ?? false;
 class LiveDoor {
   #model;
   #parts;
-  #context;
+  #picture;
   #camera = null;
   #frames = null;
   #connection = null;
@@ -49,9 +46,7 @@ class LiveDoor {
   #pictured_ms = 0; // when the camera gave its last picture
   #encoding = false;
   #note = ""; // stands in the line of status instead of who is seen
-  #neutral = null; // countdown or collection of the neutral face that is going on
-  #scale = 1; // pixels of the canvas per pixel of a picture
-  #letters = 14; // their size on the canvas
+  #neutral;
   #retry_ms = 0;
   #lostReason = "";
 
@@ -63,7 +58,7 @@ class LiveDoor {
       this.#parts[name] = document.getElementById(`live-${name}`);
     }
     this.#parts.root = document.getElementById("live");
-    this.#context = this.#parts.canvas.getContext("2d", { alpha: false });
+    this.#picture = new Picture(this.#parts.canvas, model);
     this.#people = new People(document.getElementById("live-people"), model);
     this.#people.clear(INVITATION);
     this.#announcer = new Announcer(document.getElementById("live-said"), document.getElementById("live-text"));
@@ -75,6 +70,11 @@ class LiveDoor {
       (message) => this.#connection?.say(message),
       (words) => this.#recordingChanged(words),
     );
+    this.#neutral = new NeutralFace(this.#parts.neutral, {
+      ask: (seconds) => this.#connection?.say({ type: "neutral", seconds, face: null }),
+      note: (words) => this.#noteDown(words),
+      say: (words) => this.#announcer.say(words),
+    });
     this.#fillFaces();
     this.#listen();
     this.#show("off");
@@ -125,7 +125,7 @@ class LiveDoor {
     this.#camera = camera;
     this.#pictured_ms = performance.now();
     this.#people.clear("Nobody yet. Sit so that your whole face is in the picture, with the light in front of you.");
-    camera.watch((captured_ms) => this.#picture(captured_ms));
+    camera.watch((captured_ms) => this.#pictureCame(captured_ms));
     this.#fillCameras();
     this.#connect();
     if (document.activeElement === document.body) this.#parts.stop.focus();
@@ -135,24 +135,24 @@ class LiveDoor {
     this.#disconnect();
     this.#frames = new Frames(this.#camera.size);
     const [width, height] = this.#frames.size;
-    this.#fitCanvas();
+    this.#picture.size = this.#frames.size;
     this.#connection = new Connection({
       faces: Number(this.#parts.faces.value),
       hello: () => ({ width, height, mesh: this.#parts.mesh.checked }),
       on: {
         state: (state, detail) => this.#connectionChanged(state, detail),
         result: (message) => this.#result(message),
-        neutral: ({ status }) => this.#neutralChanged(status),
+        neutral: ({ status }) => this.#neutral.hear(status),
         recording: (message) => this.#recordings.hear(message),
       },
     });
   }
 
-  #picture(captured_ms) {
+  #pictureCame(captured_ms) {
     this.#pictured_ms = performance.now();
     this.#presented_ms = captured_ms;
     if (this.#phase !== "ready") {
-      this.#preview();
+      this.#picture.preview(this.#camera.video, this.#parts.mirror.checked);
       return;
     }
     const size = this.#camera.size;
@@ -162,7 +162,7 @@ class LiveDoor {
 
   /** Sends what the camera shows now, if it is new and the server has time. */
   #sendNewest() {
-    if (this.#encoding || this.#presented_ms === null || !this.#camera || !this.#connection.hasTime) return;
+    if (this.#phase !== "ready" || this.#encoding || this.#presented_ms === null || !this.#connection.hasTime) return;
     const captured_ms = this.#presented_ms;
     this.#presented_ms = null;
     if (captured_ms <= this.#captured_ms) return;
@@ -178,37 +178,15 @@ class LiveDoor {
       });
   }
 
-  #preview() {
-    const { canvas, mirror } = this.#parts;
-    paint(this.#context, this.#camera.video, [], { mirrored: mirror.checked });
-    this.#context.fillStyle = DIM;
-    this.#context.fillRect(0, 0, canvas.width, canvas.height);
-  }
-
   // ---- from the server to the screen ----
 
   #result(message) {
     const frame = this.#frames.answer(message.frame);
     this.#sendNewest();
-    const { canvas, mesh, mirror } = this.#parts;
+    const { mesh, mirror } = this.#parts;
     if (frame) {
-      const { colours, labels, layout } = this.#model;
-      paint(this.#context, frame.canvas, message.faces, {
-        mesh: mesh.checked,
-        edges: layout.edges,
-        colours,
-        labels,
-        name: wordsOn,
-        number: (face) => String(face + 1),
-        scale: this.#scale,
-        letters: this.#letters,
-        mirrored: mirror.checked,
-        time_s: message.time_s,
-      });
-      if (message.faces.length === 0) {
-        this.#context.fillStyle = DIM;
-        this.#context.fillRect(0, 0, canvas.width, canvas.height);
-      }
+      const { faces, time_s } = message;
+      this.#picture.show(frame.canvas, faces, { time_s, mesh: mesh.checked, mirrored: mirror.checked });
       this.#figures.add(performance.now() - frame.captured_ms);
     }
     this.#people.update(message.faces, message.time_s);
@@ -227,7 +205,7 @@ class LiveDoor {
   #connectionChanged(state, { ahead, again_s, reason }) {
     if (state === "lost" || state === "refused") {
       this.#recordings.lose();
-      this.#endNeutral();
+      this.#neutral.end();
       this.#frames?.clear();
     }
     if (state === "refused") {
@@ -278,7 +256,7 @@ class LiveDoor {
   #closeCamera() {
     this.#camera?.close();
     this.#camera = null;
-    this.#endNeutral();
+    this.#neutral.end();
   }
 
   #disconnect() {
@@ -309,26 +287,7 @@ class LiveDoor {
     setText(parts["veil-title"], VEILS[phase] ?? "");
     this.#showRecording();
     this.#showStatus();
-    if (off) this.#clearCanvas();
-  }
-
-  /** The canvas gets about as many pixels as it takes on the screen, and letters a size that can be read there. */
-  #fitCanvas() {
-    const { canvas } = this.#parts;
-    const [width, height] = this.#frames?.size ?? [640, 480];
-    const shown = canvas.clientWidth || width;
-    const wanted = Math.min(2 * width, Math.max(width, shown * Math.min(1.5, window.devicePixelRatio)));
-    this.#scale = Math.round((wanted / width) * 8) / 8;
-    this.#letters = Math.round((LETTERS_PX * width * this.#scale) / Math.max(shown, 240));
-    const size = { width: Math.round(width * this.#scale), height: Math.round(height * this.#scale) };
-    if (canvas.width === size.width && canvas.height === size.height) return;
-    Object.assign(canvas, size);
-    if (this.#phase === "off") this.#clearCanvas();
-  }
-
-  #clearCanvas() {
-    this.#context.fillStyle = getComputedStyle(this.#parts.canvas.parentElement).backgroundColor;
-    this.#context.fillRect(0, 0, this.#parts.canvas.width, this.#parts.canvas.height);
+    if (off) this.#picture.clear();
   }
 
   #showStatus() {
@@ -351,58 +310,17 @@ class LiveDoor {
     this.#figures.show();
     this.#showRecording();
     if (this.#phase === "lost") this.#showStatus();
-    if (this.#phase !== "ready" || document.hidden || this.#neutral) return;
+    if (this.#phase !== "ready" || document.hidden || this.#neutral.isUnderWay) return;
     const silent = this.#camera?.isMuted || performance.now() - this.#pictured_ms > SILENT_MS;
     const words = silent ? "The camera gives no picture. Is its shutter closed, or does another program use it?" : "";
     if (words === this.#note) return;
     if (words) this.#announcer.say(words);
+    this.#noteDown(words);
+  }
+
+  /** What stands in the line of status until there is something else; "": who is seen. */
+  #noteDown(words) {
     this.#note = words;
-    this.#showStatus();
-  }
-
-  // ---- the neutral face ----
-
-  #calibrate() {
-    if (this.#neutral) return;
-    let left = COUNTDOWN_S;
-    const step = () => {
-      if (left === 0) {
-        this.#neutral = { timer: setTimeout(() => this.#endNeutral(), 10_000) };
-        this.#connection.say({ type: "neutral", seconds: NEUTRAL_S, face: null });
-        this.#noteNeutral("Neutral face: hold still …");
-        return;
-      }
-      this.#noteNeutral(`Neutral face: relax, look at the camera … ${left}`);
-      left -= 1;
-      this.#neutral = { timer: setTimeout(step, 1000) };
-    };
-    this.#parts.neutral.disabled = true;
-    this.#announcer.say(`Neutral face: relax and look at the camera. It begins in ${COUNTDOWN_S} seconds.`);
-    step();
-  }
-
-  #neutralChanged(status) {
-    if (status === "collecting") this.#noteNeutral("Neutral face: hold still …");
-    if (status !== "done") return;
-    const words = "Your neutral face is set. From now on, expressions are read against it.";
-    this.#announcer.say(words);
-    this.#noteNeutral(words);
-    clearTimeout(this.#neutral?.timer);
-    this.#neutral = { timer: setTimeout(() => this.#endNeutral(), 4000) };
-    this.#parts.neutral.disabled = false;
-  }
-
-  #noteNeutral(words) {
-    this.#note = words;
-    setText(this.#parts.status, words);
-  }
-
-  #endNeutral() {
-    if (!this.#neutral) return;
-    clearTimeout(this.#neutral.timer);
-    this.#neutral = null;
-    this.#note = "";
-    this.#parts.neutral.disabled = false;
     this.#showStatus();
   }
 
@@ -427,18 +345,16 @@ class LiveDoor {
   // ---- what can be operated ----
 
   #listen() {
-    const { start, stop, record, neutral, mesh, faces, camera } = this.#parts;
+    const { start, stop, record, mesh, faces, camera } = this.#parts;
     start.addEventListener("click", () => this.#start());
     stop.addEventListener("click", () => this.stop());
     record.addEventListener("click", () => this.#recordings.toggle());
-    neutral.addEventListener("click", () => this.#calibrate());
     mesh.addEventListener("change", () => this.#connection?.say({ type: "mesh", on: mesh.checked }));
     faces.addEventListener("change", () => this.#restart());
     camera.addEventListener("change", () => this.#restart());
     document.addEventListener("visibilitychange", () => this.#visibilityChanged());
     onCamerasChange(() => this.#fillCameras());
     setInterval(() => this.#tick(), 500);
-    new ResizeObserver(() => this.#fitCanvas()).observe(this.#parts.canvas);
     this.#spreadPeople();
   }
 
@@ -482,8 +398,6 @@ const VEILS = {
   paused: "Paused",
   stopping: "Finishing the recording …",
 };
-
-const wordsOn = (word) => STATES[word] ?? labelName(word);
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

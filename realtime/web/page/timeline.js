@@ -1,7 +1,7 @@
 // Probabilities over time, all labels on top of one another: they sum to one, so that every height is filled. Nothing is
 // painted where there was no face. The live door scrolls it; the video door shows a whole video and lets one click in it.
 
-import { inkOn } from "./painter.js";
+import { inkOn } from "./tags.js";
 
 const GAP_S = 1; // without any news for longer, nothing was known
 const REDRAW_MS = 100; // it is painted at most ten times a second, but for the cursor
