@@ -1,8 +1,5 @@
 """The application: the routes of all rooms behind one guard."""
 
-import importlib
-from pathlib import Path
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,6 +10,9 @@ from stgt.errors import StgtError
 
 from . import about, pages
 from .guard import Guard, Hosts
+from .jobs import routes as jobs
+from .live import routes as recordings
+from .live import socket as live
 from .problems import ANYWHERE, problems
 from .service import Service
 
@@ -41,7 +41,7 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _say_why)
     app.add_exception_handler(RequestValidationError, _say_what_is_wrong)
     app.add_exception_handler(StgtError, _say_what_was_bad)
-    for room in (about, *_rooms_that_are_there(), pages):
+    for room in (about, jobs, live, recordings, pages):
         app.include_router(room.router)
     return app
 
@@ -59,10 +59,3 @@ def _say_what_is_wrong(request: Request, error: RequestValidationError) -> JSONR
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     return JSONResponse({"error": f"{where[:100]}: {first['msg'][:200]}"}, 422)
-
-
-def _rooms_that_are_there() -> list:
-    names = ("jobs.routes", "live.socket", "live.routes")
-    folder = Path(__file__).parent
-    there = [name for name in names if (folder / name.replace(".", "/")).with_suffix(".py").exists()]
-    return [importlib.import_module(f"stgt.realtime.web.{name}") for name in there]

@@ -23,7 +23,7 @@ _WHEN = {
 }
 
 #: What every address can answer.
-ANYWHERE = (400, 401, 403, 413, 421, 422, 500, 503)
+ANYWHERE = (400, 401, 403, 408, 413, 421, 422, 500, 503)
 
 
 class Problem(BaseModel):

@@ -36,14 +36,8 @@ class Service:
         token: str | None = None,
         temporary: Path | None = None,
     ) -> None:
-        try:
-            from .jobs.queue import Jobs
-        except ModuleNotFoundError:
-            Jobs = lambda *_: None  # noqa: E731, N806
-        try:
-            from .live.room import LiveRoom
-        except ModuleNotFoundError:
-            LiveRoom = lambda *_: None  # noqa: E731, N806
+        from .jobs.queue import Jobs
+        from .live.room import LiveRoom
 
         self.reader = reader
         self.limits = limits
@@ -56,7 +50,8 @@ class Service:
 
     def close(self) -> None:
         """End all jobs and sessions, and remove every temporary file."""
-        for part in (self.room, self.jobs):
-            if part is not None:
-                part.close()
-        self.scratch.close()
+        try:
+            self.room.close()
+            self.jobs.close()
+        finally:
+            self.scratch.close()

@@ -201,7 +201,7 @@ def test_whoever_never_says_what_they_want_is_cut_off(serve, monkeypatch):
                 peer.sendall(head)
                 began_s = time.monotonic()
                 assert peer.recv(4096) == b""
-                assert time.monotonic() - began_s < 2
+                assert time.monotonic() - began_s < 5
 
 
 async def read_all(socket) -> None:
@@ -233,7 +233,7 @@ def test_a_client_that_never_reads_holds_its_handler_back_and_is_cut_off(serve, 
         assert served.sent == held_back
         await asyncio.sleep(0.8)
         with pytest.raises(websockets.exceptions.ConnectionClosedError):
-            await read_all(socket)
+            await asyncio.wait_for(read_all(socket), 10)
 
     asyncio.run(never_read())
 
