@@ -51,7 +51,7 @@ class Seat:
         self._calibrating = False
 
     def run(self) -> str | None:
-        """Read frames until `stop` is called; why it ended before, as a sentence for the client."""
+        """Read frames until `stop` is called; if it ended before, why, as a sentence for the client."""
         try:
             with self._service.room.landmarkers.lent(self._faces) as landmarker:
                 return self._read(landmarker)
@@ -59,7 +59,7 @@ class Seat:
             return str(error)
         except Exception:
             logger.exception("a live session has failed")
-            return "the server has made a mistake; its log says more"
+            raise
         finally:
             if self._recording is not None:
                 self._recording.stop()

@@ -82,7 +82,8 @@ class Connection:
             pass
 
     async def _serve(self) -> None:
-        faces, hello = self._faces(), await self._hello()
+        hello = await self._hello()
+        faces = self._faces()
         room, outbox = self._service.room, Outbox(self._limits.result_backlog)
         try:
             seat = Seat(self._service, hello, faces, outbox)

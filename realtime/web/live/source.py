@@ -47,7 +47,7 @@ class PushedSource(HandsOver):
         turns: shared by all whose frames are read on this machine; none: nobody else's are.
 
     Attributes:
-        dropped: frames that came and were not taken, and broken ones.
+        dropped: frames that came since it was opened and were not taken, and broken ones.
 
     Raises:
         StgtError: a size that makes no picture, or is more than is taken.
@@ -125,7 +125,6 @@ class PushedSource(HandsOver):
         with self._changed:
             self._iteration += 1
             self._taken.clear()
-            self._broken = self.dropped = 0
             self._changed.notify_all()
             return PushedCapture(self, self._iteration)
 

@@ -1,0 +1,159 @@
+"""Places, the line before them, and landmarkers that are used again."""
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi")
+
+from stgt.realtime.web.limits import Limits
+from stgt.realtime.web.live.landmarkers import Landmarkers
+from stgt.realtime.web.live.outbox import Outbox, OutboxFullError
+from stgt.realtime.web.live.room import LiveRoom, RoomIsFullError
+from stgt.realtime.web.live.turns import Turns
+
+
+def test_the_line_is_fair_and_everyone_is_told_where_they_stand():
+    async def visit() -> None:
+        room = LiveRoom(Limits(live_sessions=2, live_waiting=3))
+        inside = [room.ask(), room.ask()]
+        line = [room.ask() for _ in range(3)]
+        assert [place.ahead for place in (*inside, *line)] == [None, None, 0, 1, 2]
+        with pytest.raises(RoomIsFullError, match="2 cameras are being read and 3 wait"):
+            room.ask()
+        room.leave(line[1])
+        assert [place.ahead for place in line] == [0, 1, 1], "who left is told nothing"
+        last = room.ask()
+        assert last.ahead == 2
+        leaving = threading.Thread(target=room.leave, args=[inside[1]])
+        leaving.start()
+        await asyncio.wait_for(line[0].moved(), 2)
+        leaving.join()
+        assert (line[0].ahead, line[2].ahead, last.ahead) == (None, 0, 1)
+        assert (room.inside, room.waiting) == (2, 2)
+        room.leave(inside[1])
+        assert (room.inside, room.waiting) == (2, 2), "once is enough"
+        for place in (inside[0], line[0], line[2], last):
+            room.leave(place)
+        assert (room.inside, room.waiting) == (0, 0)
+        room.close()
+        with pytest.raises(RoomIsFullError, match="about to end"):
+            room.ask()
+
+    asyncio.run(visit())
+
+
+def test_closing_stops_whoever_is_inside():
+    async def visit() -> None:
+        room = LiveRoom(Limits())
+        stopped = threading.Event()
+        place = room.ask()
+        running = room.threads.submit(stopped.wait, 5.0)
+        room.stop_with(place, stopped.set)
+        await asyncio.to_thread(room.close)
+        assert running.result()
+
+    asyncio.run(visit())
+
+
+def test_landmarkers_are_used_again_by_those_with_as_many_faces():
+    pool = Landmarkers(2)
+    with pool.lent(1) as first:
+        with pool.lent(1) as second:
+            assert first is not second
+        with pool.lent(2) as third:
+            assert third.faces == 2
+        assert pool.idle == 2
+    assert pool.idle == 2, "the one that was used longest ago is closed"
+    with pool.lent(1) as again:
+        assert again is first
+    with pytest.raises(RuntimeError), pool.lent(1):
+        raise RuntimeError
+    assert pool.idle == 1, "whatever was the matter with it"
+    pool.close()
+    with pool.lent(1):
+        pass
+    assert pool.idle == 0
+
+
+def test_turns_come_in_the_order_in_which_they_were_asked_for():
+    turns, order, most = Turns(2), [], []
+    lock = threading.Lock()
+    working = 0
+
+    def work(number: int) -> None:
+        nonlocal working
+        with turns.taken():
+            with lock:
+                working += 1
+                most.append(working)
+                order.append(number)
+            time.sleep(0.02)
+            with lock:
+                working -= 1
+
+    threads = []
+    for number in range(8):
+        threads.append(threading.Thread(target=work, args=[number]))
+        threads[-1].start()
+        time.sleep(0.002)
+    for thread in threads:
+        thread.join()
+    assert max(most) == 2
+    assert order == sorted(order)
+
+
+def test_turns_are_given_back_by_those_who_fail():
+    turns = Turns(1)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no"), turns.taken():
+            raise ValueError("no")
+    with turns.taken():
+        pass
+
+
+def test_only_the_newest_result_waits_but_all_news():
+    async def send() -> None:
+        outbox = Outbox(results=1, news=4)
+        threads = [threading.Thread(target=outbox.put_result, args=[f"r{number}"]) for number in range(50)]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        outbox.put_news("n0")
+        outbox.put_news("n1")
+        assert [await outbox.take() for _ in range(3)] == ["n0", "n1", "r49"]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(outbox.take(), 0.05)
+        threading.Timer(0.02, outbox.put_result, ["r50"]).start()
+        assert await asyncio.wait_for(outbox.take(), 2) == "r50"
+        for number in range(5):
+            outbox.put_news(f"n{number}")
+        with pytest.raises(OutboxFullError):
+            await outbox.take()
+
+    asyncio.run(send())
+
+
+def test_what_a_landmarker_saw_in_one_session_is_forgotten_in_the_next(reader, made_source, face_frames):
+    """To the last bit, in a landmarker that has seen somebody else."""
+    from stgt.realtime.session import LiveSession
+
+    pool = Landmarkers(1)
+    mirrored = [(time_s, np.ascontiguousarray(rgb[:, ::-1])) for time_s, rgb in face_frames]
+
+    def seen(frames):
+        with (
+            pool.lent(1) as landmarker,
+            LiveSession(reader, made_source(frames), landmarker=landmarker, shared=True) as session,
+        ):
+            return [(live.faces[0].landmarks.points, live.faces[0].probabilities) for live in session], landmarker
+
+    (first, one), (_, two), (again, three) = seen(face_frames), seen(mirrored), seen(face_frames)
+    assert one is two is three
+    for (points, probabilities), (points_again, probabilities_again) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(points, points_again)
+        np.testing.assert_array_equal(probabilities, probabilities_again)
+    pool.close()
