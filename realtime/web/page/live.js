@@ -78,6 +78,7 @@ class LiveDoor {
     this.#fillFaces();
     this.#listen();
     this.#show("off");
+    this.#parts.start.disabled = false; // from now on it does something
   }
 
   get isRecording() {
