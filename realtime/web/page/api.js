@@ -1,5 +1,7 @@
 // The server as the doors see it. Whatever goes wrong becomes an ApiError whose message is one sentence for people.
 
+import { sentence } from "./words.js";
+
 export class ApiError extends Error {
   constructor(message, status = 0, retryAfter_s = null) {
     super(message);
@@ -38,16 +40,13 @@ export async function request(path, { method = "GET", signal, as = "json", keepa
 
 function errorOf(status, text, retryAfter) {
   const seconds = Number.parseFloat(retryAfter);
-  let sentence = null;
+  let said = status === 404 ? "STGT no longer has this." : `STGT answered with an error (${status}).`;
   try {
-    sentence = JSON.parse(text).error;
+    said = sentence(JSON.parse(text).error ?? said);
   } catch {
     // Not the API's own words: a proxy, say.
   }
-  if (typeof sentence !== "string") {
-    sentence = status === 404 ? "STGT no longer has this." : `STGT answered with an error (${status}).`;
-  }
-  return new ApiError(sentence, status, Number.isFinite(seconds) ? seconds : null);
+  return new ApiError(said, status, Number.isFinite(seconds) ? seconds : null);
 }
 
 export const getModel = () => request("api/model");
@@ -93,11 +92,19 @@ export async function uploadPatiently(file, fields, { onProgress, onWait = () =>
   }
 }
 
+/** The result of a job: waits until it is there. Throws what went wrong with it. */
+export async function resultOf(id, { onChange, signal } = {}) {
+  const job = await follow(id, { onChange, signal });
+  if (job.status !== "done") throw new ApiError(sentence(job.error ?? "STGT has cancelled the reading"));
+  const result = await request(`api/jobs/${id}/result`, { signal });
+  return { ...result, notes: result.notes.map(sentence) };
+}
+
 /**
  * Asks for a job until it has ended, first often, then more and more seldom; `onChange(job)` after every answer.
  * A server that does not answer is asked again for half a minute.
  */
-export async function follow(id, { onChange = () => {}, signal } = {}) {
+async function follow(id, { onChange = () => {}, signal } = {}) {
   let wait = 120;
   let silent_ms = 0;
   for (;;) {
@@ -122,7 +129,7 @@ export async function follow(id, { onChange = () => {}, signal } = {}) {
 export async function draw(id, { onChange, signal } = {}) {
   await request(`api/jobs/${id}/video`, { method: "POST", signal });
   const job = await follow(id, { onChange, signal });
-  if (job.status !== "done" || !job.has_video) throw new ApiError(job.error ?? "The video could not be drawn.");
+  if (job.status !== "done" || !job.has_video) throw new ApiError(sentence(job.error ?? "the video could not be drawn"));
   return job;
 }
 

@@ -1,6 +1,6 @@
 // The photo door: a card per photo, with every face in it.
 
-import { follow, forget, isAbort, request, uploadPatiently } from "./api.js";
+import { forget, isAbort, resultOf, uploadPatiently } from "./api.js";
 import { element, fromTemplate, hook, meters } from "./elements.js";
 import { handOver } from "./intake.js";
 import { paint } from "./painter.js";
@@ -100,6 +100,7 @@ class PhotoCard {
     let job = null;
     try {
       this.#check();
+      this.root.querySelector("progress").hidden = false;
       this.#say("Reading …");
       this.#picture = await pictureOf(this.file);
       this.#frame();
@@ -108,9 +109,8 @@ class PhotoCard {
         onProgress: (share) => this.#bar(share < 1 ? share : null),
         onWait: (seconds) => this.#say(`Others are being served; trying again in ${seconds} s`),
       });
-      const end = await follow(job.id, { signal, onChange: ({ ahead }) => ahead && this.#say(`${count(ahead, "other")} before this one`) });
-      if (end.status !== "done") throw new Error(end.error ?? "STGT has cancelled the reading.");
-      this.#show(await request(`api/jobs/${job.id}/result`, { signal }));
+      const onChange = ({ ahead }) => ahead && this.#say(`${count(ahead, "other")} before this one`);
+      this.#show(await resultOf(job.id, { signal, onChange }));
     } catch (error) {
       if (!isAbort(error)) this.#fail(error.message);
     } finally {
@@ -142,7 +142,7 @@ class PhotoCard {
     this.#result = result;
     const { people, notes } = result;
     this.#say("");
-    this.root.querySelector(".notes").append(...notes.map((note) => element("li", { class: "status" }, note)));
+    this.root.querySelector(".notes").append(...notes.filter((note) => people.length || !/no face/i.test(note)).map((note) => element("li", { class: "status" }, note)));
     const said = people.map(({ face, label, confidence }) => `${personName(face)}: ${reading(label, confidence)}.`);
     this.#canvas.setAttribute("aria-label", `${this.file.name}: ${count(people.length, "face")}. ${said.join(" ")}`);
     this.root.querySelector(".people").append(...(people.length ? people.map((person) => this.#person(person)) : [nobody()]));

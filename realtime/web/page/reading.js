@@ -64,7 +64,8 @@ export class VideoReading {
     this.root.querySelector("h3").textContent = name;
     const facts = [length(duration_s), image_size.join(" × "), count(people.length, "person", "people")];
     hook(this.root, "video-facts").textContent = facts.join(" · ");
-    hook(this.root, "video-notes").append(...notes.map((note) => element("li", { class: "status" }, note)));
+    const said = notes.filter((note) => people.length || !/no face/i.test(note)); // that is said below
+    hook(this.root, "video-notes").append(...said.map((note) => element("li", { class: "status" }, note)));
   }
 
   #showNobody() {

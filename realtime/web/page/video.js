@@ -1,6 +1,6 @@
 // The video door: a list of videos that are read one after the other, and what was read in one of them.
 
-import { follow, forget, isAbort, request, uploadPatiently } from "./api.js";
+import { forget, isAbort, resultOf, uploadPatiently } from "./api.js";
 import { fromTemplate, hook } from "./elements.js";
 import { handOver } from "./intake.js";
 import { VideoReading } from "./reading.js";
@@ -164,10 +164,7 @@ class VideoItem {
       });
       this.job = job.id;
       this.#become("reading", "Reading");
-      const end = await follow(job.id, { signal, onChange: (now) => this.#showReading(now) });
-      if (end.status !== "done") throw new Error(end.error ?? "STGT has cancelled the reading.");
-      const result = await request(`api/jobs/${job.id}/result`, { signal });
-      this.#finish(result);
+      this.#finish(await resultOf(job.id, { signal, onChange: (now) => this.#showReading(now) }));
     } catch (error) {
       this.#drop();
       if (!isAbort(error)) this.#become("failed", error.message);

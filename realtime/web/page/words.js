@@ -114,12 +114,20 @@ export const learntFrom = ({ trained_on }) =>
     ? "The model learnt from computer-generated faces and is often wrong"
     : "The model is a computer program that learnt from examples, and is often wrong";
 
+/** What a server says, as a sentence: "the file is empty" becomes "The file is empty." */
+export function sentence(text) {
+  const trimmed = String(text).trim();
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?…]$/.test(trimmed) ? "" : ".");
+}
+
+const ENGINES = { onnxruntime: "ONNX Runtime", torch: "PyTorch", openvino: "OpenVINO" };
+
 /** The model in one line, for the foot of the page. */
 export function modelLine(model) {
   return [
     `STGT ${model.version}`,
     `model “${model.checkpoint}”`,
     `${model.layout.nodes} points of each face, ${model.window_s} s at a time`,
-    `${model.engine} on ${model.device === "cpu" ? "the processor" : model.device}`,
+    `${ENGINES[model.engine] ?? model.engine} on ${model.device === "cpu" ? "the processor" : model.device}`,
   ].join(" · ");
 }
