@@ -146,12 +146,13 @@ class Connection:
                 done, _ = await asyncio.wait((session, *tasks), return_when=asyncio.FIRST_COMPLETED)
                 for task in done - {session}:
                     task.result()
-            why = session.result()
-            raise (
-                _Over(GOING_AWAY, {"type": "end", "reason": "the server is about to end"})
-                if why is None
-                else _error(why)
-            )
+            try:
+                why = session.result()
+            except Exception:  # it is in the log
+                raise _error("the server has made a mistake; its log says more", MISTAKE) from None
+            if why is not None:
+                raise _error(why)
+            raise _Over(GOING_AWAY, {"type": "end", "reason": "the server is about to end"})
         finally:
             seat.stop()
             await _finished(session)
