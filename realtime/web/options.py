@@ -1,7 +1,6 @@
 """The options of ``stgt web``."""
 
 import ipaddress
-import math
 import os
 import secrets
 from dataclasses import dataclass, fields
@@ -120,7 +119,7 @@ def _check(given: Any) -> None:
         if not 1 <= getattr(given, name) <= 64:
             raise StgtError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it is from 1 to 64")
     for name in ("upload_mb", "video_minutes"):
-        if not (math.isfinite(getattr(given, name)) and getattr(given, name) > 0):
+        if not getattr(given, name) > 0:
             raise StgtError(f"--{name.replace('_', '-')} is {getattr(given, name)}; it must be positive")
     if (given.certificate is None) != (given.key is None):
         raise StgtError("--certificate and --key belong together: give both, or neither")

@@ -52,7 +52,7 @@ class Served:
         total = 0
         for handle in Path("/proc/self/fd").iterdir():
             try:
-                if str(self.scratch.path) in str(handle.readlink()):
+                if str(self.scratch.path) in str(handle.readlink()) and handle.is_file():
                     total += handle.stat().st_size
             except OSError:
                 continue

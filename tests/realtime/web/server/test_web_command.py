@@ -1,0 +1,156 @@
+"""``stgt web`` as a program: how it starts, what it refuses, how it ends."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from stgt.realtime.web import command
+from stgt.realtime.web.options import TOKEN_VARIABLE, parse
+from websockets.sync.client import connect
+
+from stgt.__main__ import dispatch
+from stgt.errors import MissingExtraError, StgtError
+
+TOKEN = "correct-horse-battery"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--host", "0.0.0.0"], "--token auto"),
+        (["--host", "::"], "--token auto"),
+        (["--host", "192.0.2.7"], "--token auto"),
+        (["--host", "no.such.name.invalid", "--token", "auto"], "no address or name"),
+        (["--token", "short"], "at least 12"),
+        (["--token", "with spaces and ünicode"], "at least 12"),
+        (["--token", "@/no/such/file"], "no such file"),
+        (["--port", "70000"], "65535"),
+        (["--min-confidence", "2"], "probability"),
+        (["--faces", "0"], "from 1 to 64"),
+        (["--upload-mb", "-1"], "positive"),
+        (["--video-minutes", "0"], "positive"),
+        (["--certificate", "/no/such/file"], "belong together"),
+        (["--certificate", "/no/such/file", "--key", "/no/such/file"], "no such file"),
+        (["--certificate", __file__, "--key", __file__], "no PEM files"),
+        (["--temporary", "/no/such/folder"], "no such folder"),
+        (["--checkpoint", "/no/such/model.safetensors", "--port", "0"], "/no/such/model.safetensors"),
+        (["--prot", "1"], "--port"),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_one_sentence(arguments, says):
+    with pytest.raises(StgtError, match=re.escape(says)) as refused:
+        dispatch(["web", *arguments])
+    assert "\n" not in str(refused.value)
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StgtError, match=f"port {port} is taken"):
+            dispatch(["web", "--port", str(port)])
+
+
+def test_without_its_packages_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(command, "_NEEDED", ("fastapi", "no_such_package"))
+    with pytest.raises(MissingExtraError, match=re.escape("pip install 'stgt[web]'")):
+        dispatch(["web"])
+
+
+def test_where_the_token_comes_from(monkeypatch, tmp_path):
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    assert parse([]).token is None
+    assert len(parse(["--token", "auto"]).token) > 20
+    assert parse(["--token", "auto"]).token != parse(["--token", "auto"]).token
+    (tmp_path / "secret").write_text(f"{TOKEN}\n")
+    assert parse(["--token", f"@{tmp_path / 'secret'}"]).token == TOKEN
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    assert parse(["--host", "0.0.0.0"]).token == TOKEN
+
+
+def test_options_become_limits():
+    limits = parse(["--upload-mb", "2.5", "--video-minutes", "3", "--faces", "2", "--live-sessions", "1"]).limits
+    assert (limits.upload_bytes, limits.video_s, limits.faces, limits.live_sessions) == (2_621_440, 180, 2, 1)
+
+
+def test_names_that_a_server_goes_by():
+    own = command.hosts_of(parse([]))
+    assert own.knows("localhost:8765")
+    assert not own.knows(socket.gethostname() + ".example")
+    others = command.hosts_of(parse(["--host", "0.0.0.0", "--token", "auto", "--names", "Lab.example, x.example"]))
+    assert all(others.knows(name) for name in ("lab.example:8765", "x.example", "192.0.2.7:8765", socket.gethostname()))
+
+
+def test_addresses_that_are_printed():
+    assert command.address_of(parse(["--host", "localhost"]), 80) == "http://localhost:80/"
+    assert command.address_of(parse(["--host", "::1", "--token", TOKEN]), 81) == f"http://[::1]:81/?token={TOKEN}"
+    assert "0.0.0.0" not in command.address_of(parse(["--host", "0.0.0.0", "--token", TOKEN]), 81)
+
+
+@pytest.fixture(scope="module")
+def long_upload(tmp_path_factory) -> bytes:
+    """A form with a video that takes long to read."""
+    import cv2
+    import numpy as np
+
+    path = tmp_path_factory.mktemp("media") / "long.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (640, 480))
+    frame = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    frame = cv2.GaussianBlur(frame, (0, 0), 9)
+    for _ in range(1500):
+        video.write(frame)
+    video.release()
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="long.avi"\r\n\r\n'
+    return head + path.read_bytes() + b"\r\n--edge--\r\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_in_time_with_open_sockets_and_a_running_job(tmp_path, long_upload, how):
+    import http.client
+    import json
+
+    program = [sys.executable, "-m", "stgt", "web", "--port", "0", "--temporary", str(tmp_path)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        line = server.stdout.readline()
+        port = int(re.fullmatch(r"stgt web: http://127\.0\.0\.1:(\d+)/  \(Ctrl-C ends it\)\n", line)[1])
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        client.request("POST", "/api/predict", long_upload, {"Content-Type": "multipart/form-data; boundary=edge"})
+        job = json.loads(client.getresponse().read())
+        end_s = time.monotonic() + 30
+        while job["progress"]["done"] == 0:
+            assert time.monotonic() < end_s, job
+            client.request("GET", f"/api/jobs/{job['id']}")
+            job = json.loads(client.getresponse().read())
+            assert job["status"] in ("waiting", "running"), job
+        silent = socket.create_connection(("127.0.0.1", port))
+        silent.sendall(b"GET / HTTP/1.1\r\n")
+        children = psutil.Process(server.pid).children(recursive=True)
+        assert children  # something decodes
+        assert list(tmp_path.iterdir())
+        with connect(f"ws://127.0.0.1:{port}/api/live") as live:
+            live.send('{"type": "hello", "width": 640, "height": 480, "mesh": false}')
+            assert json.loads(live.recv(timeout=30))["type"] == "ready"
+            began_s = time.monotonic()
+            server.send_signal(how)
+            out, error = server.communicate(timeout=30)
+            assert time.monotonic() - began_s < 3.5  # three, and what two busy cores take to get to it
+        assert (server.returncode, out, error) == (0, "", "")
+        silent.close()
+        assert list(tmp_path.iterdir()) == []
+        _, alive = psutil.wait_procs(children, timeout=3)
+        assert not alive
+
+
+def test_it_can_be_interrupted_before_it_is_ready(tmp_path):
+    program = [sys.executable, "-m", "stgt", "web", "--port", "0", "--temporary", str(tmp_path)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        time.sleep(1.2)
+        server.send_signal(signal.SIGINT)
+        out, _ = server.communicate(timeout=30)
+        assert out == ""
+        assert server.returncode in (130, -signal.SIGINT)
+        assert list(tmp_path.iterdir()) == []
