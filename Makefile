@@ -28,7 +28,7 @@ demo: setup  ## render faces, track, train, evaluate, report; VIDEO=file reads a
 test: setup  ## ruff and the test suite
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -rs -n 2 --dist loadgroup
 
 test-web: setup  ## the tests of the web page: the server, attacks on it, and the page in Chromium
 	@test -n "$(CHROMIUM)" || echo "No Chromium: tests that need a browser are skipped. Install it (Debian: apt-get install chromium), or say in STGT_CHROMIUM where it is."

@@ -27,21 +27,28 @@ import pytest
 from stgt.bench import sample_video
 from stgt.faces.video import open_source
 
-#: What the tests of one group run in: browsers on both workers at once would starve each other on two cores.
-BROWSER_GROUP = pytest.mark.xdist_group("browser")
-
-#: Grouped with those of the browser, so that the server is started once.
-SERVED = ("web_server", "browser", "page")
+#: Tests with one of these are in one group: the servers are started once, and browsers do not starve each other.
+SERVED = {"web_server", "server", "chromium", "start_server"}
 
 #: So long may anything take on a busy machine before it counts as broken.
 PATIENCE_S = 30.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need the shared server, or a browser, follow one another in one worker (``--dist loadgroup``)."""
+    """With ``--dist loadgroup``, which tests stay together in one worker: those that need a server or a browser, and
+    those of a module whose fixtures are made once for the module. All others go wherever there is time.
+    """
+    shared = {item.path for item in items if not SERVED & set(item.fixturenames) and _has_module_fixture(item)}
     for item in items:
-        if any(fixture in getattr(item, "fixturenames", ()) for fixture in SERVED):
-            item.add_marker(BROWSER_GROUP)
+        if SERVED & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("web"))
+        elif item.path in shared:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _has_module_fixture(item: pytest.Item) -> bool:
+    known = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest has no public name for it
+    return any(definitions[-1].scope == "module" for definitions in known.values())
 
 
 def eventually(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
@@ -160,7 +167,8 @@ class WebServer:
             with contextlib.suppress(psutil.Error, OSError):
                 for handle in Path(f"/proc/{process.pid}/fd").iterdir():
                     with contextlib.suppress(OSError):
-                        if str(handle.readlink()).startswith(str(self.temporary)):
+                        name = str(handle.readlink())
+                        if name.startswith(str(self.temporary)) and name.endswith("(deleted)"):
                             total += handle.stat().st_size
         return total
 

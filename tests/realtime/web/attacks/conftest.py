@@ -87,6 +87,19 @@ def greet(hello) -> Callable[[Any], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def sit(greet) -> Callable[[Any], None]:
+    """``sit(connection)``: says hello, and waits for a place if the last one was not yet given up."""
+
+    def exchange(connection: Any) -> None:
+        answer = greet(connection)
+        while answer["type"] == "wait":
+            answer = json.loads(connection.recv(20))
+        assert answer["type"] == "ready"
+
+    return exchange
+
+
+@pytest.fixture(scope="session")
 def hello() -> str:
     return json.dumps({"type": "hello", "width": 320, "height": 320, "mesh": True})
 

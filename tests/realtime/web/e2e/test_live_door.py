@@ -127,7 +127,8 @@ def test_a_recording_is_taken_home(live, by_test, download, tmp_path, web_server
 def test_no_camera_is_said_in_words(open_page, by_test):
     page = open_page("#live", permissions=[])
     page.evaluate(
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+        "() => { navigator.mediaDevices.getUserMedia ="
+        " () => Promise.reject(new DOMException('Permission denied', 'NotAllowedError')); }"
     )
     by_test(page, "live-start").click()
     expect(by_test(page, "live-status")).to_have_text(re.compile("camera", re.IGNORECASE))
