@@ -1,7 +1,7 @@
 """``stgt bench``: what this machine can do, every figure as a ratio within one run.
 
-``stgt bench live`` and ``stgt bench soak`` measure the live program, ``stgt bench data`` 40,000 prepared clips, and
-``stgt bench frames`` encoders of face crops.
+``stgt bench live`` and ``stgt bench soak`` measure the live program, ``stgt bench web`` the server, ``stgt bench data``
+40,000 prepared clips, and ``stgt bench frames`` encoders of face crops.
 """
 
 import importlib
@@ -20,10 +20,12 @@ ELSEWHERE = {
     "frames": "stgt.benchmarks.frames",
     "live": "stgt.realtime.bench",
     "soak": "stgt.realtime.soak",
+    "web": "stgt.realtime.web.bench",
 }
 EPILOG = """`stgt bench live` measures the live program beside a bare MediaPipe loop, `stgt bench soak` its memory and
-latency over an hour's worth of frames, `stgt bench data` a simulated set of 40,000 prepared clips, `stgt bench frames`
-the training of frame encoders beside a plain timm loop; each has its own --help."""
+latency over an hour's worth of frames, `stgt bench web` a server that reads cameras and videos, `stgt bench data` a
+simulated set of 40,000 prepared clips, `stgt bench frames` the training of frame encoders beside a plain timm loop; each
+has its own --help."""
 
 
 @dataclass(frozen=True)

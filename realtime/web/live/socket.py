@@ -177,7 +177,7 @@ class Connection:
         with contextlib.suppress(OutboxFullError):
             while True:
                 await self._send(await outbox.take())
-        raise _Over(NOT_ALLOWED)
+        raise _Over(TRY_LATER)
 
     async def _watch(self) -> None:
         """End a session to which nothing comes any more, as when a laptop was closed."""
@@ -201,7 +201,7 @@ class Connection:
             async with asyncio.timeout(self._limits.send_timeout_s):
                 await self._socket.send_text(text)
         except TimeoutError:
-            raise _Over(NOT_ALLOWED) from None
+            raise _Over(TRY_LATER) from None
 
     async def _end(self, over: _Over) -> None:
         """Say why, if the client listens, and close."""
