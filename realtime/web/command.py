@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from stgt.command import run
 from stgt.errors import MissingExtraError, StgtError
@@ -31,7 +31,7 @@ _GRACE_S = 1  # uvicorn takes whole seconds
 _END_S = 2.5  # after a signal: what has not ended by itself until then is cut off
 
 
-def main(arguments: list[str]) -> int | None:
+def main(arguments: list[str]) -> int:
     """Run the command; the exit code."""
     options = parse(arguments)
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
@@ -46,8 +46,17 @@ def main(arguments: list[str]) -> int | None:
             begun = True
             serve(options, service, listener)
         except KeyboardInterrupt:  # how a server ends
-            return 0 if begun else 130
-    return 0
+            if not begun:
+                return 130
+    return leave()
+
+
+def leave() -> NoReturn:
+    """End the process now that all is closed: native libraries would take seconds to take themselves apart."""
+    with contextlib.suppress(OSError):  # whoever read the output may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)
 
 
 def listen(options: WebOptions) -> socket.socket:
@@ -198,7 +207,7 @@ def _server(config: "uvicorn.Config", ready: Callable[[], None], clean: Callable
 
     def cut_off() -> None:
         clean()
-        os._exit(0)
+        leave()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
