@@ -142,7 +142,7 @@ class PhotoCard {
     this.#result = result;
     const { people, notes } = result;
     this.#say("");
-    this.root.querySelector(".notes").append(...notes.filter((note) => people.length || !/no face/i.test(note)).map((note) => element("li", { class: "status" }, note)));
+    this.root.querySelector(".notes").append(...notes.filter((note) => people.length || !/no face/i.test(note)).map((note) => element("li", {}, note)));
     const said = people.map(({ face, label, confidence }) => `${personName(face)}: ${reading(label, confidence)}.`);
     this.#canvas.setAttribute("aria-label", `${this.file.name}: ${count(people.length, "face")}. ${said.join(" ")}`);
     this.root.querySelector(".people").append(...(people.length ? people.map((person) => this.#person(person)) : [nobody()]));

@@ -116,7 +116,8 @@ export class Player {
       this.#shown_s = time_s;
       this.#paint();
       this.#showTime();
-      this.#onTime(time_s);
+      // While it stands, where it was put counts: a frame may be long, and keys must be able to walk through it.
+      this.#onTime(video.paused ? video.currentTime : time_s);
       next(shown);
     };
     next(shown);

@@ -65,7 +65,7 @@ export class VideoReading {
     const facts = [length(duration_s), image_size.join(" × "), count(people.length, "person", "people")];
     hook(this.root, "video-facts").textContent = facts.join(" · ");
     const said = notes.filter((note) => people.length || !/no face/i.test(note)); // that is said below
-    hook(this.root, "video-notes").append(...said.map((note) => element("li", { class: "status" }, note)));
+    hook(this.root, "video-notes").append(...said.map((note) => element("li", {}, note)));
   }
 
   #showNobody() {
@@ -85,8 +85,9 @@ export class VideoReading {
   }
 
   #say(time_s) {
-    const said = this.#people.map((person) => `${personName(person.face)}: ${person.wordsAt(time_s)}.`);
-    hook(this.root, "video-said").textContent = `At ${clock(time_s)}. ${said.join(" ")}`;
+    const inSight = this.#people.filter((person) => person.at(time_s));
+    const said = inSight.map((person) => `${personName(person.face)}: ${person.wordsAt(time_s)}.`);
+    hook(this.root, "video-said").textContent = `At ${clock(time_s)}. ${said.join(" ") || "Nobody is in sight."}`;
   }
 
   #giveUpPlaying() {
@@ -214,6 +215,7 @@ class PersonOverTime {
     this.#showNow = (point, said) => {
       if (point === before && shown.textContent) return;
       before = point;
+      this.now.hidden = compact && !point;
       shown.textContent = said;
       rows?.update(point?.probabilities ?? null);
     };
