@@ -121,8 +121,8 @@ def serve(options: WebOptions, service: "Service", listener: socket.socket) -> N
     from .app import create_app
 
     config = server_settings(create_app(service, hosts_of(options)), options)
-    address = address_of(options, listener.getsockname()[1])
-    _server(config, lambda: announce(options, address), service.scratch.close).run([listener])
+    port = listener.getsockname()[1]
+    _server(config, lambda: announce(options, port), service.scratch.close).run([listener])
 
 
 def server_settings(app: "ASGIApp", options: WebOptions) -> "uvicorn.Config":
@@ -151,9 +151,12 @@ def server_settings(app: "ASGIApp", options: WebOptions) -> "uvicorn.Config":
     )
 
 
-def announce(options: WebOptions, address: str) -> None:
+def announce(options: WebOptions, port: int) -> None:
     """Say, on one line, that visitors can come; and open the page, if that was asked for."""
-    print(f"stgt web: {address}  (Ctrl-C ends it)", flush=True)
+    address = address_of(options, port)
+    whole = address if options.token is None else f"{address}?token={options.token}"
+    # A token that somebody chose is known to them, and logs are no place for it.
+    print(f"stgt web: {whole if options.token_is_new else address}  (Ctrl-C ends it)", flush=True)
     if not options.is_loopback and options.certificate is None:
         print(
             "stgt web: browsers give the camera only to pages on localhost or over https; "
@@ -163,7 +166,7 @@ def announce(options: WebOptions, address: str) -> None:
     if options.open:
         import webbrowser
 
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        threading.Thread(target=webbrowser.open, args=(whole,), daemon=True).start()
 
 
 def hosts_of(options: WebOptions) -> "Hosts":
@@ -178,11 +181,10 @@ def hosts_of(options: WebOptions) -> "Hosts":
 
 
 def address_of(options: WebOptions, port: int) -> str:
-    """What a visitor types, with the token."""
+    """What a visitor types."""
     host = own_address() if options.host in ("0.0.0.0", "::") else options.host
     scheme = "http" if options.certificate is None else "https"
-    token = "" if options.token is None else f"?token={options.token}"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/{token}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def own_address() -> str:

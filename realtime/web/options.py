@@ -22,6 +22,9 @@ EPILOG = """Ctrl-C and SIGTERM end it. Browsers give a page the camera only on l
 #: Where the token is looked for when --token is not given.
 TOKEN_VARIABLE = "STGT_WEB_TOKEN"
 
+#: Given as --token: one that nobody knows yet.
+NEW_TOKEN = "auto"
+
 _TOKEN_LENGTH = 12
 
 
@@ -37,6 +40,7 @@ class WebOptions:
     device: str
     min_confidence: float
     token: str | None
+    token_is_new: bool
     certificate: Path | None
     key: Path | None
     open: bool
@@ -60,6 +64,7 @@ def parse(arguments: list[str]) -> WebOptions:
     _check(given)
     values["names"] = tuple(name.strip().lower() for name in given.names.split(",") if name.strip())
     values["token"] = _token(given.token)
+    values["token_is_new"] = given.token == NEW_TOKEN
     values["limits"] = Limits(
         upload_bytes=round(given.upload_mb * 2**20),
         video_s=given.video_minutes * 60,
@@ -90,10 +95,10 @@ def _token(given: str | None) -> str | None:
     Raises:
         StgtError: it can be guessed, or is not fit for an address.
     """
-    token = os.environ.get(TOKEN_VARIABLE) or None if given is None else given
+    token = (os.environ.get(TOKEN_VARIABLE) or None) if given is None else given
     if token is None:
         return None
-    if token == "auto":
+    if token == NEW_TOKEN:
         return secrets.token_urlsafe(24)
     if token.startswith("@"):
         try:

@@ -85,10 +85,23 @@ def test_names_that_a_server_goes_by():
     assert all(others.knows(name) for name in ("lab.example:8765", "x.example", "192.0.2.7:8765", socket.gethostname()))
 
 
-def test_addresses_that_are_printed():
+def test_addresses_of_servers():
     assert command.address_of(parse(["--host", "localhost"]), 80) == "http://localhost:80/"
-    assert command.address_of(parse(["--host", "::1", "--token", TOKEN]), 81) == f"http://[::1]:81/?token={TOKEN}"
+    assert command.address_of(parse(["--host", "::1"]), 81) == "http://[::1]:81/"
     assert "0.0.0.0" not in command.address_of(parse(["--host", "0.0.0.0", "--token", TOKEN]), 81)
+
+
+def test_what_is_printed_when_it_is_ready(capsys):
+    command.announce(parse([]), 80)
+    assert capsys.readouterr() == ("stgt web: http://127.0.0.1:80/  (Ctrl-C ends it)\n", "")
+    options = parse(["--host", "0.0.0.0", "--token", "auto"])
+    command.announce(options, 80)
+    out, hint = capsys.readouterr()
+    assert f":80/?token={options.token} " in out
+    assert out.count("\n") == 1
+    assert "camera" in hint
+    command.announce(parse(["--token", TOKEN]), 80)
+    assert TOKEN not in capsys.readouterr().out  # whoever chose it knows it
 
 
 @pytest.fixture(scope="module")
