@@ -23,6 +23,10 @@ CONTAINERS = (
 )
 
 
+class NotAVideoError(SourceError):
+    """A file that FFmpeg takes for nothing that is read here."""
+
+
 @dataclass(frozen=True)
 class Caution:
     """What a video from strangers may be.
@@ -71,7 +75,7 @@ def open_video(source: Path | str | BinaryIO, caution: Caution | None = None) ->
     except PermissionError:
         raise SourceError(f"{name}: no permission to read it") from None
     except (av.FFmpegError, OSError):
-        raise SourceError(f"{name} is not a video that can be read; it is damaged or of another kind") from None
+        raise NotAVideoError(f"{name} is not a video that can be read; it is damaged or of another kind") from None
     # The cover picture of a song is a video stream too.
     cover = av.stream.Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
@@ -110,7 +114,8 @@ def _precautions(caution: Caution | None) -> dict[str, Any]:
         "options": {
             "format_whitelist": ",".join(caution.containers),
             "protocol_whitelist": "none",
-            "max_pixels": str(caution.most_pixels),  # of the decoders that look into the streams first
+            # Of the decoders that look into the streams first; what is not much too large they may say.
+            "max_pixels": str(4 * caution.most_pixels),
             "max_streams": "64",
         },
         "io_open": _refuse,

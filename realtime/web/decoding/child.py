@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from stgt.errors import SourceError
-from stgt.faces.decoding import Caution
+from stgt.faces.decoding import Caution, NotAVideoError
 from stgt.faces.video import VideoFile
 
 from .confinement import confine
@@ -27,7 +27,8 @@ from .pictures import load_decoders, read_picture
 from .wire import FASTEST, TIME, Allowance, encode_line, tidy
 
 _INPUT, _OUTPUT = 0, 1
-_CUT_S = 1.0  # a video that ends earlier than it says by so much was cut
+_CUT_S = 0.5  # a video that ends earlier than it says by so much was cut
+_NEITHER = "the file is neither a photo nor a video that can be read; it is damaged or of another kind"
 _DAMAGED = "the file is damaged, or of a kind that cannot be read here"
 
 
@@ -78,7 +79,7 @@ class NoteTaker(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one."""
-        self.notes.append(record.getMessage())
+        self.notes.append(record.getMessage().removeprefix(f"{UploadedFile.name}: "))
 
 
 def main(arguments: list[str]) -> None:
@@ -95,6 +96,8 @@ def main(arguments: list[str]) -> None:
     confine(allowance.memory_bytes, allowance.cpu_s)
     try:
         _decode(UploadedFile(_INPUT), allowance, taker.notes)
+    except NotAVideoError:
+        _write(encode_line({"error": _NEITHER}))
     except SourceError as error:
         _write(encode_line({"error": str(error)}))
     except BrokenPipeError:

@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 from stgt.errors import SourceError
 from stgt.faces.decoding import Caution
 
-#: What Pillow may take a file for.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "GIF")
+#: What Pillow may take a file for; JPEG includes the MPO of cameras with two lenses.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "GIF")
 _HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 # A GIF is read by Pillow: OpenCV takes all of its pictures at once.
 _BY_PILLOW = ("GIF",)
@@ -52,9 +52,7 @@ def _recognised(file: BinaryIO) -> Any:
     file.seek(0)
     try:
         return Image.open(file, formats=FORMATS)
-    except MemoryError:
-        raise
-    except Exception:  # plugins raise all kinds of errors where a file only begins like theirs
+    except (OSError, ValueError, SyntaxError, RuntimeError):  # it may only begin like a picture
         return None
 
 

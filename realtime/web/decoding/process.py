@@ -38,7 +38,7 @@ class DecodingProcess:
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         self._limits = limits
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", _MODULE, Allowance.of(limits).to_json()],
+            command(limits),
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -154,6 +154,11 @@ class DecodingProcess:
             if self._process.wait(1.0) == -signal.SIGXCPU:
                 return _TOO_SLOW
         return _NO_PICTURE
+
+
+def command(limits: Limits) -> list[str]:
+    """What is run: Python without anything of the user's, and the program of `child`."""
+    return [sys.executable, "-I", "-m", _MODULE, Allowance.of(limits).to_json()]
 
 
 def _environment(limits: Limits) -> dict[str, str]:
