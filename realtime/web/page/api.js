@@ -1,5 +1,6 @@
 // The server as the doors see it. Whatever goes wrong becomes an ApiError whose message is one sentence for people.
 
+import { element } from "./elements.js";
 import { sentence } from "./words.js";
 
 export class ApiError extends Error {
@@ -131,6 +132,17 @@ export async function draw(id, { onChange, signal } = {}) {
   const job = await follow(id, { onChange, signal });
   if (job.status !== "done" || !job.has_video) throw new ApiError(sentence(job.error ?? "the video could not be drawn"));
   return job;
+}
+
+/** Saves a file of a job. Throws if the server no longer has the job: a link would only leave a broken download. */
+export async function save(id, path, name) {
+  try {
+    await request(`api/jobs/${id}`);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    throw new ApiError("STGT keeps what it read for a limited time only, which is over: read the video again.", 404);
+  }
+  element("a", { href: address(`api/jobs/${id}/${path}`), download: name }).click();
 }
 
 /** Jobs that the server keeps for this page. */

@@ -16,6 +16,7 @@ export class Player {
   #labelAt;
   #onTime;
   #meshOf;
+  #attempt;
   #meshes = new Map(); // face -> Int16Array, half pixels
   #address;
   #resizing;
@@ -24,15 +25,17 @@ export class Player {
 
   /**
    * `root`: has the elements of the template "video-reading"; `file`: what was uploaded; `result`: of the server.
-   * `labelAt(face, time_s)`: {label, confidence} or null; `meshOf(face)`: promise of an ArrayBuffer;
+   * `labelAt(face, time_s)`: {label, confidence} or null; `meshOf(face)`: promise of an ArrayBuffer; `attempt(action)`:
+   * does what may fail, and says so;
    * `onTime(time_s)`: after every frame that is shown; `onPause(time_s)`; `onUnplayable()`: the browser cannot show it.
    */
-  constructor(root, { file, result, model, labelAt, meshOf, onTime, onPause, onUnplayable }) {
+  constructor(root, { file, result, model, labelAt, meshOf, attempt, onTime, onPause, onUnplayable }) {
     this.#root = root;
     this.#video = hook(root, "video-player");
     this.#canvas = hook(root, "video-canvas");
     this.#context = this.#canvas.getContext("2d");
     [this.#model, this.#result, this.#labelAt, this.#meshOf, this.#onTime] = [model, result, labelAt, meshOf, onTime];
+    this.#attempt = attempt;
     const [width, height] = result.image_size;
     hook(root, "video-player").parentElement.style.setProperty("--ratio", String(width / height));
 
@@ -172,10 +175,14 @@ export class Player {
   async #showMesh(on) {
     this.#paint();
     if (!on || this.#meshes.size) return;
-    const faces = this.#result.people.map((person) => person.face);
-    const buffers = await Promise.all(faces.map((face) => this.#meshOf(face).catch(() => null)));
-    faces.forEach((face, index) => buffers[index] && this.#meshes.set(face, new Int16Array(buffers[index])));
-    if (!this.#closed) this.#paint();
+    await this.#attempt(async () => {
+      const faces = this.#result.people.map((person) => person.face);
+      const buffers = await Promise.all(faces.map((face) => this.#meshOf(face)));
+      faces.forEach((face, index) => this.#meshes.set(face, new Int16Array(buffers[index])));
+    });
+    if (this.#closed) return;
+    hook(this.#root, "video-mesh").checked &&= this.#meshes.size > 0;
+    this.#paint();
   }
 
   #resize({ width, height }) {

@@ -1,6 +1,6 @@
 // What was read in one video: player, people over time, files to take home.
 
-import { address, draw, isAbort, request } from "./api.js";
+import { address, draw, isAbort, request, save } from "./api.js";
 import { element, fromTemplate, hook, meter, meters } from "./elements.js";
 import { Player } from "./player.js";
 import { Timeline } from "./timeline.js";
@@ -35,6 +35,7 @@ export class VideoReading {
       model,
       labelAt: (face, time_s) => this.#people.find((person) => person.face === face).at(time_s),
       meshOf: (face) => request(`api/jobs/${job}/mesh/${face}`, { as: "arrayBuffer" }),
+      attempt: (action) => this.#attempt(action),
       onTime: (time_s) => this.#showMoment(time_s),
       onPause: (time_s) => this.#say(time_s),
       onUnplayable: () => this.#giveUpPlaying(),
@@ -100,41 +101,52 @@ export class VideoReading {
   #offerFiles(name) {
     const stem = name.replace(/\.[^.]*$/, "") || "video";
     for (const format of ["csv", "json"]) {
+      const file = `predictions.${format}`;
       const link = hook(this.root, `video-${format}`);
-      link.href = address(`api/jobs/${this.#job}/predictions.${format}`);
-      link.download = `${stem}.predictions.${format}`;
+      link.href = address(`api/jobs/${this.#job}/${file}`);
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        this.#attempt(() => save(this.#job, file, `${stem}.${file}`));
+      });
     }
-    hook(this.root, "video-annotated").addEventListener("click", () => this.#takeAnnotated(`${stem}.annotated.mp4`));
+    const button = hook(this.root, "video-annotated");
+    button.addEventListener("click", async () => {
+      if (this.#drawing) return this.#drawing.abort();
+      await this.#attempt(() => this.#takeAnnotated(button, `${stem}.annotated.mp4`));
+    });
+  }
+
+  /** Does it, and says what went wrong. */
+  async #attempt(action) {
+    const alarm = hook(this.root, "video-trouble");
+    alarm.hidden = true;
+    try {
+      await action();
+    } catch (error) {
+      if (isAbort(error)) return;
+      alarm.textContent = error.message;
+      alarm.hidden = false;
+    }
   }
 
   /** Has the annotated video drawn if it is not yet, saves it, and plays it here. */
-  async #takeAnnotated(name) {
-    const button = hook(this.root, "video-annotated");
-    const alarm = this.root.querySelector('.takeaway [role="alert"]');
-    const source = address(`api/jobs/${this.#job}/annotated.mp4`);
-    if (this.#drawing) return this.#drawing.abort();
-    alarm.hidden = true;
-    try {
-      if (!this.#drawn) {
-        this.#drawing = new AbortController();
-        button.textContent = "Stop waiting";
+  async #takeAnnotated(button, name) {
+    if (!this.#drawn) {
+      button.textContent = "Stop waiting";
+      this.#drawing = new AbortController();
+      try {
         await this.#awaitDrawing(this.#drawing.signal);
         this.#drawn = true;
-        const player = hook(this.root, "video-annotated-player");
-        player.hidden = false;
-        player.src = source;
+      } finally {
+        this.#drawing = null;
+        button.textContent = this.#drawn ? "Save annotated video again" : "Annotated video";
+        this.root.querySelector(".drawing").hidden = true;
       }
-      element("a", { href: source, download: name }).click();
-    } catch (error) {
-      if (!isAbort(error)) {
-        alarm.textContent = error.message;
-        alarm.hidden = false;
-      }
-    } finally {
-      this.#drawing = null;
-      button.textContent = this.#drawn ? "Save annotated video again" : "Annotated video";
-      this.root.querySelector(".drawing").hidden = true;
+      const player = hook(this.root, "video-annotated-player");
+      player.hidden = false;
+      player.src = address(`api/jobs/${this.#job}/annotated.mp4`);
     }
+    await save(this.#job, "annotated.mp4", name);
   }
 
   async #awaitDrawing(signal) {
@@ -167,7 +179,7 @@ class PersonOverTime {
   constructor(person, result, model, onSeek) {
     this.face = person.face;
     this.#person = person;
-    this.#showWhole(model, result.people.length);
+    this.#showWhole(model);
     this.#buildNow(model, result.people.length >= COMPACT);
     const caption = `${personName(person.face)}: what is shown over time`;
     this.#timeline = new Timeline(this.card.querySelector("canvas"), {
@@ -221,7 +233,7 @@ class PersonOverTime {
     };
   }
 
-  #showWhole(model, people) {
+  #showWhole(model) {
     const { face, label, confidence, first_s, last_s, seen_s, seconds, windows } = this.#person;
     Object.assign(this.card.dataset, { face, label });
     this.card.querySelector("h4").textContent = personName(face);
@@ -230,15 +242,8 @@ class PersonOverTime {
     this.card.querySelector(".person-head .figures").textContent = sight;
     this.card.querySelector(".summary").textContent = words.summary(seconds);
     this.#showSeconds(model, seconds);
-    const rows = windows.map((window) =>
-      element(
-        "tr",
-        {},
-        ...[clock(window.start_s), clock(window.end_s), labelName(window.label), percent(window.confidence)].map((text) => element("td", {}, text)),
-      ),
-    );
-    this.card.querySelector("tbody").append(...rows);
-    if (people === 1) this.card.classList.add("alone");
+    const fill = () => this.card.querySelector("tbody").append(...windows.map(rowOf));
+    this.card.querySelector("details").addEventListener("toggle", fill, { once: true });
   }
 
   #showSeconds(model, seconds) {
@@ -253,6 +258,11 @@ class PersonOverTime {
       });
     this.card.querySelector(".seconds").append(...rows);
   }
+}
+
+function rowOf({ start_s, end_s, label, confidence }) {
+  const texts = [clock(start_s), clock(end_s), labelName(label), percent(confidence)];
+  return element("tr", {}, ...texts.map((text) => element("td", {}, text)));
 }
 
 /** Windows as points of a timeline: each speaks for its middle, the first and the last of a stretch to its ends, too. */
