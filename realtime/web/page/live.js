@@ -14,6 +14,7 @@ import { Recordings } from "./recordings.js";
 import { count } from "./words.js";
 
 const SILENT_MS = 3000; // a camera that gives no picture for so long is spoken of
+const PREVIEW_MS = 60; // between pictures that are shown without a reading
 const FINISH_MS = 10_000; // a stopped session waits so long for its recording
 
 let door = null;
@@ -44,7 +45,8 @@ class LiveDoor {
   #captured_ms = 0; // when the picture that was sent last was taken
   #presented_ms = null; // when the picture that the camera shows was taken
   #pictured_ms = 0; // when the camera gave its last picture
-  #encoding = false;
+  #encoding = false; // whether a picture is being copied and encoded
+  #previewed_ms = -Infinity;
   #note = ""; // stands in the line of status instead of who is seen
   #neutral;
   #retry_ms = 0;
@@ -153,7 +155,7 @@ class LiveDoor {
     this.#pictured_ms = performance.now();
     this.#presented_ms = captured_ms;
     if (this.#phase !== "ready") {
-      this.#picture.preview(this.#camera.video, this.#parts.mirror.checked);
+      this.#preview();
       return;
     }
     const size = this.#camera.size;
@@ -169,11 +171,27 @@ class LiveDoor {
     if (captured_ms <= this.#captured_ms) return;
     this.#captured_ms = captured_ms;
     const connection = this.#connection;
-    const frame = this.#frames.take(this.#camera.video, (this.#frameId += 1), captured_ms);
     this.#encoding = true;
-    encode(frame)
-      .then((jpeg) => connection.send(frame.id, captured_ms / 1000, jpeg))
+    this.#frames
+      .take(this.#camera.video, (this.#frameId += 1), captured_ms)
+      .then(async (frame) => connection.send(frame.id, captured_ms / 1000, await encode(frame)))
       .catch(() => {}) // the picture is passed over; the next one comes soon
+      .finally(() => {
+        this.#encoding = false;
+      });
+  }
+
+  /** Shows what the camera sees while nothing is read. */
+  #preview() {
+    const frames = this.#frames;
+    const now = performance.now();
+    if (this.#encoding || !frames || now - this.#previewed_ms < PREVIEW_MS) return;
+    this.#previewed_ms = now;
+    this.#encoding = true;
+    frames
+      .look(this.#camera.video)
+      .then((picture) => this.#camera && this.#phase !== "ready" && this.#picture.preview(picture, this.#parts.mirror.checked))
+      .catch(() => {})
       .finally(() => {
         this.#encoding = false;
       });
@@ -265,7 +283,6 @@ class LiveDoor {
     this.#connection = null;
     this.#recordings.lose();
     this.#frames?.clear();
-    this.#encoding = false;
     this.#figures.clear();
   }
 
