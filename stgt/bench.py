@@ -24,8 +24,8 @@ ELSEWHERE = {
 }
 EPILOG = """`stgt bench live` measures the live program beside a bare MediaPipe loop, `stgt bench soak` its memory and
 latency over an hour's worth of frames, `stgt bench web` a server that reads cameras and videos, `stgt bench data` a
-simulated set of 40,000 prepared clips, `stgt bench frames` the training of frame encoders beside a plain timm loop; each
-has its own --help."""
+simulated set of 40,000 prepared clips, `stgt bench frames` the training of frame encoders beside a plain timm loop;
+each has its own --help."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ _HELLO_S = 10.0  # within which a client says what it is
 _LAST_WORD_S = 1.0  # for a client to be told why
 _LOOKED_EVERY_S = 1.0
 _MESSAGES_PER_S, _BURST = 120.0, 60.0  # more than any camera gives: who sends more is read more slowly
+_WISHES_PER_S, _MOST_WISHES = 5.0, 50.0  # of text: more than anyone means
+_TOO_EARLY = 100  # messages of somebody who was told to wait
 
 
 @router.websocket("/api/live")
@@ -69,6 +71,7 @@ class Connection:
         self._service = service
         self._limits = service.limits
         self._pace = _Pace(_MESSAGES_PER_S, _BURST)
+        self._wishes = _Pace(_WISHES_PER_S, _MOST_WISHES)
         self._last_frame_s = time.monotonic()
 
     async def run(self) -> None:
@@ -132,8 +135,9 @@ class Connection:
 
     async def _pass_over_what_comes(self) -> None:
         """Frames that come too early are nothing; who goes away gives up the place in the line."""
-        while True:
+        for _ in range(_TOO_EARLY):
             await self._receive()
+        raise _error("nothing is to be sent before the message ready")
 
     async def _sit(self, place: Place, seat: Seat, outbox: Outbox) -> None:
         """Read frames until the client goes, or gives a reason to end."""
@@ -163,6 +167,8 @@ class Connection:
             message = await self._receive()
             try:
                 if isinstance(message, str):
+                    if not self._wishes.take():
+                        raise ProtocolError("so many messages cannot be meant")
                     seat.wish(parse_wish(message))
                 elif len(message) > self._limits.live_frame_bytes:
                     raise ProtocolError(f"a frame has at most {self._limits.live_frame_bytes} bytes")
@@ -226,13 +232,16 @@ class _Pace:
         self._left = burst
         self._since_s = time.monotonic()
 
+    def take(self) -> bool:
+        """It happens once more; whether it may."""
+        now_s = time.monotonic()
+        self._left = min(self._burst, self._left + (now_s - self._since_s) * self._per_s) - 1.0
+        self._since_s = now_s
+        return self._left >= 0.0
+
     async def keep(self) -> None:
         """Wait until it may happen once more."""
-        now_s = time.monotonic()
-        self._left = min(self._burst, self._left + (now_s - self._since_s) * self._per_s)
-        self._since_s = now_s
-        self._left -= 1.0
-        if self._left < 0.0:
+        if not self.take():
             await asyncio.sleep(-self._left / self._per_s)
 
 

@@ -325,14 +325,26 @@ def test_a_thousand_frames_a_second_cost_nobody_else(live_server, jpegs):
     eventually(lambda: live_server.room.inside == 0, "both places are free")
 
 
-def test_floods_of_text_are_slowed_down(live_server, jpegs):
+def test_floods_of_text_end_the_session(live_server):
     with live_server.client() as client:
         client.hear("ready")
-        for number in range(200):
-            client.say({"type": "mesh", "on": bool(number % 2)})
-        begun = time.monotonic()
-        client.ask(0, *jpegs[0])
-        assert time.monotonic() - begun > 0.5
+        with _ended():
+            for number in range(200):
+                client.say({"type": "mesh", "on": bool(number % 2)})
+        said, code = client.end()
+    assert (said["error"], code) == ("so many messages cannot be meant", 1008)
+    eventually(lambda: live_server.room.inside == 0, "the place is free")
+
+
+def test_who_does_not_wait_in_the_line_loses_the_place_in_it(start_live, jpegs):
+    with start_live(live_sessions=1) as server, server.client() as first, server.client() as second:
+        first.hear("ready")
+        second.hear("wait")
+        for number in range(120):
+            second.push(number, number / 30, jpegs[0][1])
+        said, code = second.end()
+        assert (said["type"], code) == ("error", 1008)
+        assert server.room.waiting == 0
 
 
 def test_who_falls_silent_loses_the_place(start_live, jpegs):
