@@ -1,5 +1,7 @@
 """The application: the routes of all rooms behind one guard."""
 
+from http import HTTPStatus
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -46,8 +48,14 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     return app
 
 
-def _say_why(request: Request, error: HTTPException) -> JSONResponse:  # noqa: ARG001 - the signature of a handler
-    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+def _say_why(request: Request, error: HTTPException) -> JSONResponse:
+    sentence = str(error.detail)
+    if sentence == HTTPStatus(error.status_code).phrase:  # from the router, which has no sentences
+        sentence = {
+            404: "there is nothing at this address",
+            405: f"this address does not take {request.method}",
+        }.get(error.status_code, sentence)
+    return JSONResponse({"error": sentence}, error.status_code, error.headers)
 
 
 def _say_what_was_bad(request: Request, error: StgtError) -> JSONResponse:  # noqa: ARG001

@@ -76,7 +76,7 @@ def parse(arguments: list[str]) -> WebOptions:
     options = WebOptions(**values)
     if not options.is_loopback and options.token is None:
         raise StgtError(
-            f"--host {options.host} lets other machines in, so it needs --token auto (or a token of your own)"
+            f"--host {options.host} lets other machines in, so it needs --token auto (or one of your own, also in {TOKEN_VARIABLE})"
         )
     return options
 
