@@ -76,7 +76,8 @@ def parse(arguments: list[str]) -> WebOptions:
     options = WebOptions(**values)
     if not options.is_loopback and options.token is None:
         raise StgtError(
-            f"--host {options.host} lets other machines in, so it needs --token auto (or one of your own, also in {TOKEN_VARIABLE})"
+            f"--host {options.host} lets other machines in, so it needs --token auto, or a token of your own "
+            f"(it may also stand in {TOKEN_VARIABLE})"
         )
     return options
 
