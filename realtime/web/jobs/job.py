@@ -124,6 +124,11 @@ class Job:
         self.finished_s = time.monotonic()
         self.error, self.stage, self.status = error, None, status
 
+    def measure(self) -> None:
+        """See how much of the disk it takes."""
+        sizes = [path.stat().st_size for path in self.folder.iterdir()]
+        self.kept_bytes = sum(sizes) + (0 if self.upload.file.closed else self.upload.size)
+
     def count(self, done: int, expected: int | None) -> None:
         """So many frames are done, of so many. Raises `Cancelled`."""
         self.check()
@@ -132,11 +137,10 @@ class Job:
     def state(self, ahead: int) -> JobState:
         """What clients are told, with so many jobs before it."""
         progress = self.progress
-        figures = ProgressState(
-            done=progress.done, expected=progress.expected, share=progress.share, remaining_s=progress.remaining_s
+        share, remaining_s = {"done": (1.0, 0.0), "running": (progress.share, progress.remaining_s)}.get(
+            self.status, (None, None)
         )
-        if self.status in ("done", "failed"):
-            figures.share, figures.remaining_s = 1.0, 0.0
+        figures = ProgressState(done=progress.done, expected=progress.expected, share=share, remaining_s=remaining_s)
         return JobState(
             id=self.id,
             name=self.upload.name,

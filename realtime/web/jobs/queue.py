@@ -189,23 +189,22 @@ class Jobs:
         from .stages import draw, read
 
         drawing = job.stage == "drawing"
+        error = None
         try:
             (draw if drawing else read)(job, self.reader, self.limits, landmarkers)
         except Cancelled:
             job.end("cancelled")
             return
-        except Exception as error:
-            if job.is_cancelled:  # and what was cut off under somebody's hands complains
+        except Exception as problem:
+            if job.is_cancelled:  # what was cut off under somebody's hands complains
                 job.end("cancelled")
                 return
-            # What was read stays when only its video could not be drawn.
-            job.end("done" if drawing else "failed", _sentence(error))
-        else:
-            job.end("done")
+            error = _sentence(problem)
         if not job.has_result or job.kind == "photo":
             job.upload.close()
-        job.kept_bytes = sum(path.stat().st_size for path in job.folder.iterdir())
-        job.kept_bytes += 0 if job.upload.file.closed else job.upload.size
+        job.measure()
+        # What was read stays when only its video could not be drawn.
+        job.end("done" if job.has_result else "failed", error)
 
     def _tidy(self) -> None:
         """Forget those that were finished long ago, and the oldest where there are too many."""
