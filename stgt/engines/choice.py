@@ -167,14 +167,15 @@ def best_times(
 def one_thread() -> Iterator[None]:
     """PyTorch on one thread inside the block. Any number of threads may be inside at once.
 
-    PyTorch keeps the number for each thread, and for threads that are new takes that which was set last, by any thread.
-    So whoever enters while others are inside cannot tell what it was before: the first one does.
+    PyTorch keeps the number for each thread, and when a thread first asks for it takes that which was set last, by any
+    thread. So whoever enters while others are inside cannot tell what it was before: the first one does.
     """
     this = threading.get_ident()
     with _inside.lock:
         nested = this in _inside.threads
+        known = torch.get_num_threads()  # or a new thread would take another's number for its own later, in the block
         if not _inside.threads:
-            _inside.before = torch.get_num_threads()
+            _inside.before = known
         if not nested:
             _inside.threads.add(this)
             torch.set_num_threads(1)
