@@ -58,7 +58,7 @@ async def healthz() -> Health:
 
 
 @router.get("/api/model", tags=["about"])
-def model(request: Request) -> ModelCard:
+async def model(request: Request) -> ModelCard:
     """The model, what it can say, and what the server takes."""
     return _model_card(request.app.state.service)
 

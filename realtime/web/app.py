@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from stgt import __version__
 from stgt.errors import StgtError
@@ -45,17 +46,39 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
     app.add_exception_handler(StgtError, _say_what_was_bad)
     for room in (about, jobs, live, recordings, pages):
         app.include_router(room.router)
+    _complete_description(app, service)
     return app
 
 
+def _complete_description(app: FastAPI, service: Service) -> None:
+    """Put into the OpenAPI description what depends on the service."""
+    description = app.openapi()
+    form = description["paths"]["/api/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form["properties"]["faces"]["maximum"] = service.limits.faces
+    if service.token is not None:
+        description["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        description["security"] = [{"token": []}]
+
+
 def _say_why(request: Request, error: HTTPException) -> JSONResponse:
-    sentence = str(error.detail)
+    sentence, headers = str(error.detail), error.headers
     if sentence == HTTPStatus(error.status_code).phrase:  # from the router, which has no sentences
-        sentence = {
-            404: "there is nothing at this address",
-            405: f"this address does not take {request.method}",
-        }.get(error.status_code, sentence)
-    return JSONResponse({"error": sentence}, error.status_code, error.headers)
+        if error.status_code == 405:
+            sentence = f"this address does not take {request.method}"
+            headers = {"Allow": ", ".join(sorted(_methods(request))) or "GET"}
+        else:
+            sentence = "there is nothing at this address"
+    return JSONResponse({"error": sentence}, error.status_code, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What the address of a request takes; the router names those of the first route that matches."""
+    return {
+        method.upper()
+        for address, operations in request.app.openapi()["paths"].items()
+        for method in operations
+        if compile_path(address)[0].match(request.scope["path"])
+    }
 
 
 def _say_what_was_bad(request: Request, error: StgtError) -> JSONResponse:  # noqa: ARG001

@@ -33,7 +33,7 @@ def page_files() -> dict[str, tuple[str, bytes, str]]:
 
 
 @router.get("/", include_in_schema=False)
-def index(request: Request) -> Response:
+async def index(request: Request) -> Response:
     """The page."""
     return _file(_INDEX, request)
 
@@ -43,7 +43,7 @@ def index(request: Request) -> Response:
     response_class=Response,
     responses={200: {"content": {kind: {} for kind in _TYPES.values()}}, **problems(404)},
 )
-def page_file(name: str, request: Request) -> Response:
+async def page_file(name: str, request: Request) -> Response:
     """A file of the page."""
     return _file(name, request)
 
