@@ -1,6 +1,8 @@
 """One model for several sessions: what threads ask at once is answered as if each had asked alone."""
 
+import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -96,12 +98,11 @@ def test_one_thread_may_be_asked_for_twice(two_threads):
 
 
 def test_the_screen_is_given_back_however_many_keep_it_quiet(capfd):
-    import os
-
     def work(number: int) -> None:
-        for _ in range(10):
+        for _ in range(4):
             with quiet_stderr():
                 os.write(2, b"chatter\n")
+                time.sleep(0.001 * (1 + number))
 
     together(work)
     os.write(2, b"heard\n")
