@@ -74,7 +74,8 @@ export class Frames {
     const picture = new VideoFrame(video, { timestamp: 0 });
     try {
       const { visibleRect, rotation = 0, flip = false } = picture;
-      if (visibleRect.width !== width || visibleRect.height !== height || rotation || flip) return false;
+      const fits = visibleRect.width === width && visibleRect.height === height && !rotation && !flip;
+      if (!fits || picture.allocationSize({ format: "RGBA" }) !== 4 * width * height) return false;
       this.#pixels ??= new ImageData(width, height);
       await picture.copyTo(this.#pixels.data, { format: "RGBA" });
     } finally {

@@ -238,12 +238,16 @@ class LiveDoor {
     }
     this.#note = "";
     if (state === "waiting") {
-      this.#note = ahead === 0 ? "It is your turn in a moment." : `Every place is taken. ${count(ahead, "camera")} ${ahead === 1 ? "is" : "are"} before yours in line.`;
+      const before = ahead === 0 ? "you are next in line." : `${count(ahead, "camera")} ${ahead === 1 ? "is" : "are"} before yours in line.`;
+      this.#note = `Every place is taken: ${before}`;
     }
     this.#show(document.hidden && state === "ready" ? "paused" : state);
     if (state === "waiting") this.#announcer.say(this.#note);
     else if (state === "lost") this.#announcer.say(`The connection was lost. ${this.#lostReason}`);
-    else if (state === "ready") this.#announcer.say("Live.");
+    else if (state === "ready") {
+      this.#announcer.say("Live.");
+      this.#recordings.check();
+    }
   }
 
   /** The tab is hidden: nothing is sent. The server gives the place to somebody else after a while. */

@@ -26,6 +26,7 @@ export class Recordings {
   #state = "off"; // "off" | "asked" | "on" | "finishing"
   #id = null;
   #began_ms = 0;
+  #items = new Map(); // id -> element
 
   constructor(list, { kept_s, recording_s }, say, changed) {
     this.#list = list;
@@ -46,6 +47,7 @@ export class Recordings {
 
   toggle() {
     if (this.#state === "off") {
+      this.#clearComplaints();
       this.#state = "asked";
       this.#say({ type: "record", on: true });
     } else if (this.#state === "on") this.finish();
@@ -72,7 +74,8 @@ export class Recordings {
       this.#add(id, files, seconds);
       this.#set("off", "The recording is ready below the picture.");
     } else if (status === "failed") {
-      this.#set("off", `The recording failed: ${error ?? "the server gave no reason"}`);
+      this.#set("off", null);
+      this.#complain(`There is no recording: ${error ?? "the server gave no reason."}`);
     }
   }
 
@@ -96,6 +99,19 @@ export class Recordings {
         // Not finished yet, or the server is still away.
       }
     }
+    this.#complain("The recording was lost together with the connection.");
+  }
+
+  /** Says what went wrong, above the recordings, until the next one begins. */
+  #complain(words) {
+    this.#clearComplaints();
+    this.#list.prepend(element("li", { class: "status error live-complaint", test: "live-recording-error" }, words));
+    this.#list.hidden = false;
+    this.#changed(words);
+  }
+
+  #clearComplaints() {
+    for (const complaint of this.#list.querySelectorAll(".live-complaint")) this.#discard(complaint);
   }
 
   #set(state, words) {
@@ -117,24 +133,45 @@ export class Recordings {
       element("p", { class: "hint" }, `STGT keeps it until ${until}, then deletes it. Download what you want to keep.`),
       element("div", { class: "row" }, ...links, remove),
     );
-    remove.addEventListener("click", () => this.#remove(id, item, remove));
+    remove.addEventListener("click", () => this.#remove(id, remove));
+    this.#items.set(id, item);
     this.#list.prepend(item);
     this.#list.hidden = false;
-    setTimeout(() => this.#discard(item), 1000 * this.#kept_s);
+    setTimeout(() => this.#forget(id), 1000 * this.#kept_s);
   }
 
-  async #remove(id, item, button) {
+  /** A server that was started anew has none of them any more: links that lead nowhere are taken away. */
+  async check() {
+    for (const id of [...this.#items.keys()]) {
+      try {
+        await request(`api/recordings/${id}/summary.json`);
+      } catch (error) {
+        if (error.status === 404) this.#forget(id);
+      }
+    }
+  }
+
+  #forget(id) {
+    const item = this.#items.get(id);
+    if (item) this.#discard(item);
+    this.#items.delete(id);
+  }
+
+  async #remove(id, button) {
     button.disabled = true;
     try {
       await request(`api/recordings/${id}`, { method: "DELETE", as: "nothing" });
     } catch (error) {
       if (error.status !== 404) {
         button.disabled = false;
-        this.#changed(error.message);
+        this.#complain(error.message);
         return;
       }
     }
-    this.#discard(item);
+    const door = this.#list.closest("section");
+    this.#forget(id);
+    const next = this.#list.firstElementChild ?? door.querySelector("#live-record:not([hidden]), #live-start:not([hidden])");
+    next?.focus();
     this.#changed("The recording was deleted.");
   }
 
