@@ -99,7 +99,7 @@ document.addEventListener("stgt-files", ({ detail: { door: name, files } }) => {
   give(name, files);
 });
 
-// A file that misses a door must not replace the page.
+// A file that is dropped must not replace the page, and a door may take it.
 for (const event of ["dragover", "drop"]) addEventListener(event, (happening) => happening.preventDefault());
 
 addEventListener("beforeunload", (leaving) => {

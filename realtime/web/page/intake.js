@@ -1,4 +1,4 @@
-// How files come in: chosen, dropped anywhere on a door, or pasted.
+// How files come in: chosen, dropped anywhere on the page, or pasted.
 
 /** Calls `take(files)` for whatever is given to a door while it is open. Files given before this was called count. */
 export function receive(section, take) {
@@ -13,32 +13,24 @@ export function receive(section, take) {
 
   // Entering a child is told before leaving its parent: what counts is how many were entered and not left.
   let depth = 0;
-  const show = () => section.classList.toggle("dropping", depth > 0);
-  const brings = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  section.addEventListener("dragenter", (event) => {
-    if (!brings(event)) return;
-    depth += 1;
-    show();
-  });
-  section.addEventListener("dragleave", (event) => {
-    if (!brings(event)) return;
-    depth = Math.max(0, depth - 1);
-    show();
-  });
-  section.addEventListener("dragover", (event) => {
-    event.preventDefault();
+  const count = (step) => {
+    depth = step === 0 ? 0 : Math.max(0, depth + step);
+    section.classList.toggle("dropping", depth > 0);
+  };
+  const on = (name, listener) => document.addEventListener(name, (event) => !section.hidden && listener(event));
+  on("dragenter", (event) => brings(event) && count(1));
+  on("dragleave", (event) => brings(event) && count(-1));
+  on("dragover", (event) => {
     if (brings(event)) event.dataTransfer.dropEffect = "copy";
   });
-  section.addEventListener("drop", (event) => {
-    event.preventDefault();
-    depth = 0;
-    show();
+  on("drop", (event) => {
+    count(0);
     give(event.dataTransfer?.files ?? []);
   });
-  document.addEventListener("paste", (event) => {
-    if (!section.hidden) give(event.clipboardData?.files ?? []);
-  });
+  on("paste", (event) => give(event.clipboardData?.files ?? []));
 }
+
+const brings = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
 /** Gives files to another door, which opens. */
 export function handOver(door, files) {

@@ -21,6 +21,7 @@ export class Player {
   #address;
   #resizing;
   #shown_s = 0;
+  #origin_s = null; // the browser's time of the first frame, from which the server counts: sound may begin earlier
   #closed = false;
 
   /**
@@ -59,12 +60,12 @@ export class Player {
   }
 
   get duration() {
-    return Number.isFinite(this.#video.duration) ? this.#video.duration : this.#result.duration_s;
+    return Number.isFinite(this.#video.duration) ? this.#video.duration - (this.#origin_s ?? 0) : this.#result.duration_s;
   }
 
   seek(time_s) {
     // A hair into the frame: at its very edge browsers show now this one, now the one before.
-    this.#video.currentTime = Math.max(0, Math.min(time_s + 0.001, this.duration));
+    this.#video.currentTime = Math.max(0, Math.min(time_s + 0.001, this.duration)) + (this.#origin_s ?? 0);
   }
 
   close() {
@@ -114,13 +115,14 @@ export class Player {
       video.requestVideoFrameCallback
         ? video.requestVideoFrameCallback((_, { mediaTime }) => then(mediaTime))
         : requestAnimationFrame(() => then(video.currentTime));
-    const shown = (time_s) => {
+    const shown = (media_s) => {
       if (this.#closed) return;
-      this.#shown_s = time_s;
+      this.#origin_s ??= video.currentTime < 0.5 / this.#result.frame_rate ? media_s - (this.#result.times[0] ?? 0) : 0;
+      this.#shown_s = media_s - this.#origin_s;
       this.#paint();
       this.#showTime();
       // While it stands, where it was put counts: a frame may be long, and keys must be able to walk through it.
-      this.#onTime(video.paused ? video.currentTime : time_s);
+      this.#onTime(Math.max(0, video.paused ? video.currentTime - this.#origin_s : this.#shown_s));
       next(shown);
     };
     next(shown);

@@ -102,7 +102,7 @@ const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 export function privacy(hostname) {
   return LOOPBACK.test(hostname)
     ? "Nothing leaves this computer."
-    : `Pictures and videos go to ${hostname}, which reads them, and nowhere else.`;
+    : `Pictures and videos are sent to ${hostname} and read there.`;
 }
 
 const NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
