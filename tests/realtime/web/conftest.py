@@ -205,19 +205,18 @@ class WebServer:
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory) -> Callable[..., AbstractContextManager[WebServer]]:
-    """``with start_server("--option", value, temporary=folder) as server:`` runs ``stgt web``."""
+    """``with start_server("--option", value, temporary=folder, environment={}) as server:`` runs ``stgt web``."""
 
     @contextlib.contextmanager
-    def start(*options: object, temporary: Path | None = None) -> Iterator[WebServer]:
+    def start(
+        *options: object, temporary: Path | None = None, environment: dict[str, str] | None = None
+    ) -> Iterator[WebServer]:
         folder = temporary or tmp_path_factory.mktemp("server")
         log = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}.log")
-        environment = {name: value for name, value in os.environ.items() if name != "STGT_WEB_TOKEN"} | {
-            "TMPDIR": str(folder),
-            "STGT_CACHE": str(tmp_path_factory.getbasetemp() / "cache"),
-            "PYTHONUNBUFFERED": "1",
-        }
+        own = {"TMPDIR": str(folder), "STGT_CACHE": str(tmp_path_factory.getbasetemp() / "cache")}
+        inherited = {name: value for name, value in os.environ.items() if name != "STGT_WEB_TOKEN"}
         command = [sys.executable, "-m", "stgt", "web", "--port", "0", *map(str, options)]
-        server = WebServer(command, folder, log, environment)
+        server = WebServer(command, folder, log, {**inherited, **own, **(environment or {})})
         try:
             yield server
         finally:

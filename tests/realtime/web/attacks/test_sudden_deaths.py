@@ -30,7 +30,7 @@ def test_a_killed_browser_leaves_its_place_to_the_next(
             page = context.new_page()
             page.goto(f"{server.url}/#live")
             page.locator('[data-test="live-start"]').click()
-            page.wait_for_function("window.stgtLive && window.stgtLive.results > 2")
+            page.wait_for_function("() => window.stgtLive && window.stgtLive.results > 2")
         with live_socket(server) as waiting:
             assert greet(waiting)["type"] == "wait"
             for process in own:
