@@ -146,7 +146,8 @@ def decoded_frames(container: Any, stream: Any, name: str) -> Iterator[Any]:
         except av.FFmpegError:
             broken += 1
     if broken:
-        logger.warning("%s: %d damaged pieces could not be decoded; the other frames are used", name, broken)
+        pieces = "piece" if broken == 1 else "pieces"
+        logger.warning("%s: %d damaged %s could not be decoded; the other frames are used", name, broken, pieces)
 
 
 def seek(container: Any, stream: Any, time_s: float) -> bool:
