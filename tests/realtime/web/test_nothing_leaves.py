@@ -1,5 +1,5 @@
-"""The page says that nothing leaves the computer. Libraries have habits of their own: of those that a server loads, some
-report their use to their makers when nobody stops them."""
+"""The page says that nothing leaves the computer. Libraries have habits of their own: some that a server loads report
+their use to their makers when nobody stops them."""
 
 import contextlib
 import json
