@@ -13,6 +13,7 @@ import { inWords, labelHint, labelName, learntFrom, modelLine, privacy } from ".
 const NAMES = ["live", "video", "photo"];
 const doors = new Map(); // name -> promise of its module, opened
 const opened = [];
+const given = new Map([["video", []], ["photo", []]]); // files for doors that are not open yet
 let current = null;
 let gettingModel = null;
 
@@ -37,7 +38,7 @@ function enter(name) {
   if (!doors.has(name)) {
     const opening = openDoor(name).catch((error) => {
       doors.delete(name);
-      showTrouble(error, () => enter(name));
+      showTrouble(error, () => (given.has(name) ? give(name, []) : enter(name)));
       return null;
     });
     doors.set(name, opening);
@@ -90,8 +91,14 @@ function showTrouble(error, again) {
   };
 }
 
-const give = async (name, files) => (await enter(name))?.take(files);
-for (const name of ["video", "photo"]) receive(document.getElementById(`door-${name}`), (files) => give(name, files));
+/** Gives files to a door; one that cannot be opened gets them when it can. */
+async function give(name, files) {
+  given.get(name).push(...files);
+  const door = await enter(name);
+  const all = door ? given.get(name).splice(0) : [];
+  if (all.length) door.take(all);
+}
+for (const name of given.keys()) receive(document.getElementById(`door-${name}`), (files) => give(name, files));
 
 // Files that were given to the wrong door: it asks here for the right one.
 document.addEventListener("stgt-files", ({ detail: { door: name, files } }) => {

@@ -249,7 +249,10 @@ class VideoItem {
     hook(this.root, "video-progress").hidden = !this.isAtWork || state === "waiting";
     hook(this.root, "video-cancel").hidden = !this.isAtWork;
     hook(this.root, "video-show").hidden = state !== "done";
-    hook(this.root, "video-again").hidden = this.isAtWork;
+    const again = hook(this.root, "video-again");
+    again.hidden = this.isAtWork;
+    again.textContent = state === "done" ? "Read again" : "Try again";
+    again.setAttribute("aria-label", `${again.textContent}: ${this.file.name}`);
     hook(this.root, "video-remove").hidden = this.isAtWork;
   }
 }
