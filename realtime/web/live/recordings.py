@@ -1,8 +1,6 @@
 """Recordings of live sessions, painted and written beside them, and kept for a while to be taken home."""
 
-import contextlib
 import logging
-import os
 import secrets
 import shutil
 import threading
@@ -33,10 +31,13 @@ FILES = {
 }
 
 _WAITING = 24  # frames that may wait to be written; more are left out
-_UNPAINTED_FROM = 3  # where so many wait, there is no time for the picture of each
 _LOOKED_EVERY_S = 1.0
 _LEAST_FREE_BYTES = 256 * 2**20
-_LOW_PRIORITY = 10  # of the thread that paints, beside those that read
+# A picture costs as much to paint and to code as a frame to read. So there are no more of them than a video needs, and
+# fewer where the processor is busy. (A low priority of the thread would not help: others wait while it holds Python's
+# lock and does not come to run.)
+_PAINTED_PER_S = 20.0
+_BUSY_SHARE = 1 / 3  # of the time of the thread that paints
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -44,7 +45,7 @@ Tell = Callable[[dict[str, Any]], None]
 class LiveRecording:
     """One recording. A thread of its own paints and writes, so that results need not wait for that.
 
-    Where frames come faster than they can be painted, all are written down, but the video shows fewer of them.
+    All frames are written down; the video shows those of them for which there is time.
 
     Args:
         folder: an empty one.
@@ -60,7 +61,6 @@ class LiveRecording:
         id: its name, which cannot be guessed.
         status: ``on``, ``finishing``, ``ready`` or ``failed``.
         left_out: frames for which there was no room.
-        unpainted: frames that the video does not show.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LiveRecording:
         self.id = secrets.token_urlsafe(16)
         self.folder = folder
         self.status = "on"
-        self.left_out = self.unpainted = 0
+        self.left_out = 0
         self._info = info
         self._layout = layout
         self._faces = faces
@@ -153,8 +153,6 @@ class LiveRecording:
         self._tell(message)
 
     def _work(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # of this thread, on Linux; its encoder's too
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
         try:
             self._record()
         except (OSError, StgtError) as error:
@@ -185,15 +183,18 @@ class LiveRecording:
     def _write_frames(self, recorder: Any) -> None:
         overlay = self._new_overlay()
         looked_s = time.monotonic()
-        while (taken := self._next()) is not None:
-            live, waiting = taken
-            is_painted = waiting < _UNPAINTED_FROM
-            self.unpainted += not is_painted
+        painted_s, next_s = -1.0, 0.0
+        while (live := self._next()) is not None:
+            began_s = time.monotonic()
+            is_painted = began_s >= next_s and live.timestamp_s >= painted_s + 0.9 / _PAINTED_PER_S
             recorder.write(live, overlay.paint(live) if is_painted else None)
+            ended_s = time.monotonic()
+            if is_painted:
+                painted_s, next_s = live.timestamp_s, ended_s + (ended_s - began_s) * (1 / _BUSY_SHARE - 1)
             if not recorder.is_open:
                 self.stop()
-            if time.monotonic() - looked_s > _LOOKED_EVERY_S:
-                looked_s = time.monotonic()
+            if ended_s - looked_s > _LOOKED_EVERY_S:
+                looked_s = ended_s
                 self._look_at_the_disk()
 
     def _new_overlay(self) -> Any:
@@ -201,14 +202,14 @@ class LiveRecording:
 
         return Overlay(self._info.labels, self._info.image_size, self._layout, faces=self._faces)
 
-    def _next(self) -> tuple[LiveFrame, int] | None:
-        """The next frame, and how many wait behind it."""
+    def _next(self) -> LiveFrame | None:
+        """The next frame; ``None``: that was all."""
         with self._changed:
             while not (self._waiting or self._stopped):
                 self._changed.wait()
             if not self._waiting:
                 return None
-            return self._waiting.popleft(), len(self._waiting)
+            return self._waiting.popleft()
 
     def _look_at_the_disk(self) -> None:
         """End in time, before the disk is full for everyone."""
