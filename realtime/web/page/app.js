@@ -8,7 +8,7 @@
 import { getModel } from "./api.js";
 import { element } from "./elements.js";
 import { receive } from "./intake.js";
-import { inWords, labelHint, labelName, learntFrom, modelLine, privacy } from "./words.js";
+import { count, inWords, labelHint, labelName, learntFrom, modelLine, privacy } from "./words.js";
 
 const NAMES = ["live", "video", "photo"];
 const doors = new Map(); // name -> promise of its module, opened
@@ -28,10 +28,13 @@ function route() {
     if (other === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${document.getElementById(`to-${name}`).textContent.trim()} – STGT`;
+  document.getElementById("elsewhere").hidden = true;
+  document.title = `${labelOf(name)} – STGT`;
   if (left) doors.get(left)?.then((door) => door?.hidden?.());
   enter(name).then((door) => current === name && door?.shown?.());
 }
+
+const labelOf = (name) => document.getElementById(`to-${name}`).textContent.trim();
 
 /** The module of a door, opened; null if that failed, which the page then says. */
 function enter(name) {
@@ -101,10 +104,18 @@ async function give(name, files) {
 for (const name of given.keys()) receive(document.getElementById(`door-${name}`), (files) => give(name, files));
 
 // Files that were given to the wrong door: it asks here for the right one.
-document.addEventListener("stgt-files", ({ detail: { door: name, files } }) => {
-  location.hash = `#${name}`;
+document.addEventListener("stgt-files", ({ detail: { door: name, files, stay } }) => {
+  if (stay) showElsewhere(name, files.length);
+  else location.hash = `#${name}`;
   give(name, files);
 });
+
+function showElsewhere(name, number) {
+  const line = document.getElementById("elsewhere");
+  const link = element("a", { href: `#${name}` }, `${labelOf(name)} door`);
+  line.replaceChildren(`${count(number, "file")} of these ${number === 1 ? "is" : "are"} read at the `, link, ".");
+  line.hidden = false;
+}
 
 // A file that is dropped must not replace the page, and a door may take it.
 for (const event of ["dragover", "drop"]) addEventListener(event, (happening) => happening.preventDefault());

@@ -32,7 +32,7 @@ export function receive(section, take) {
 
 const brings = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
-/** Gives files to another door, which opens. */
-export function handOver(door, files) {
-  document.dispatchEvent(new CustomEvent("stgt-files", { detail: { door, files } }));
+/** Gives files to another door, and goes there unless there is something to do here (`stay`). */
+export function handOver(door, files, stay = false) {
+  document.dispatchEvent(new CustomEvent("stgt-files", { detail: { door, files, stay } }));
 }

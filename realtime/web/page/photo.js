@@ -7,6 +7,7 @@ import { paint } from "./painter.js";
 import * as words from "./words.js";
 
 const { count, labelName, personName, personNumber, reading, size } = words;
+const MANY = 3; // so many people stand below the photo instead of beside it
 const SHOWN_SIDE = 1600; // pixels: larger photos are kept smaller
 
 let door = null;
@@ -38,8 +39,9 @@ class PhotoDoor {
 
   take(files) {
     const videos = files.filter((file) => file.type.startsWith("video/"));
-    if (videos.length) handOver("video", videos);
-    for (const file of files.filter((one) => !videos.includes(one))) {
+    const photos = files.filter((file) => !videos.includes(file));
+    if (videos.length) handOver("video", videos, photos.length > 0);
+    for (const file of photos) {
       const card = new PhotoCard(file, this.#model, () => this.#remove(card));
       this.#cards.push(card);
       this.#section.querySelector("#photo-list").append(card.root);
@@ -141,6 +143,7 @@ class PhotoCard {
     }
     this.#result = result;
     const { people, notes } = result;
+    this.root.classList.toggle("many", people.length >= MANY);
     this.#say("");
     this.root.querySelector(".notes").append(...notes.filter((note) => people.length || !/no face/i.test(note)).map((note) => element("li", {}, note)));
     const said = people.map(({ face, label, confidence }) => `${personName(face)}: ${reading(label, confidence)}.`);
@@ -203,7 +206,7 @@ class PhotoCard {
       labels: this.#model.labels,
       name: labelName,
       number: personNumber,
-      letters: Math.min(18, Math.max(12, width / 40)) * ratio,
+      letters: Math.min(18, Math.max(12, width / 48)) * ratio,
     });
   }
 }
@@ -212,7 +215,7 @@ const nobody = () =>
   element(
     "p",
     { class: "status" },
-    "No face was found here. Faces should look towards the camera, be lit well, and be no smaller than a tenth of the picture.",
+    "No face was found here. Faces should look towards the camera, be well lit, and not be too small.",
   );
 
 /** The picture of a file as a canvas, at most SHOWN_SIDE large; null if the browser does not know its kind. */

@@ -71,7 +71,7 @@ export class VideoReading {
 
   #showNobody() {
     this.root.querySelector(".people.whole").append(
-      element("p", { class: "status" }, "No face was found in this video. Faces should look towards the camera, be lit well, and be no smaller than a tenth of the picture."),
+      element("p", { class: "status" }, "No face was found in this video. Faces should look towards the camera, be well lit, and not be too small."),
     );
     this.root.querySelector(".people.now").hidden = true;
   }

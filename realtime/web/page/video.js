@@ -41,8 +41,8 @@ class VideoDoor {
 
   take(files) {
     const photos = files.filter((file) => PHOTO.test(file.type));
-    if (photos.length) handOver("photo", photos);
     const videos = files.filter((file) => !photos.includes(file));
+    if (photos.length) handOver("photo", photos, videos.length > 0);
     if (!videos.length || !this.#checkOptions(true)) return;
     const list = this.#section.querySelector("#video-queue");
     for (const file of videos) {
