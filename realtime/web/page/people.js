@@ -100,10 +100,10 @@ class Card {
       element("p", { class: "person-head" }, this.#title, this.#figure),
       this.#note,
       this.#meters.list,
-      element("figure", { class: "live-past" }, canvas, element("figcaption", { class: "hint" }, "the last 30 seconds")),
+      element("figure", { class: "live-past" }, canvas, element("figcaption", { class: "hint" }, element("span", {}, `${SPAN_S} s ago`), element("span", {}, "now"))),
     );
     const { labels, colours } = model;
-    this.#timeline = new Timeline(canvas, { labels, colours, name: labelName, caption: `${personName(number)}: probabilities of the last 30 seconds` });
+    this.#timeline = new Timeline(canvas, { labels, colours, name: labelName, caption: `${personName(number)}: probabilities of the last ${SPAN_S} seconds` });
   }
 
   take(face, time_s) {

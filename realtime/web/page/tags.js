@@ -37,9 +37,8 @@ export function isQuiet(face) {
 
 /** What a tag says, and its size. */
 function tagOf(context, face, letters, { name = (word) => word, number = String, colours = {} }) {
-  const said = isQuiet(face) && face.state !== undefined ? face.state : face.label;
-  const text = name(said ?? "");
-  const known = Number.isFinite(face.confidence) && !(face.state === "warming up" || face.state === "no face");
+  const text = name((isQuiet(face) ? face.state : face.label) ?? "");
+  const known = Number.isFinite(face.confidence) && !isQuiet(face);
   const figure = known ? `${Math.round(100 * face.confidence)} %` : "";
   const chip = number(face.face);
   const chipWidth = Math.max(1.5 * letters, textWidth(context, chip, letters, true) + letters);
