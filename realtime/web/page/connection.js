@@ -14,7 +14,7 @@ const REFUSED = 1008;
  * A socket that stays open until `close()`.
  *
  * `hello()` gives what is sent first, `faces` how many people are followed, and `on` has
- *   state(name, detail)   "connecting" | "waiting" {ahead} | "ready" | "lost" {again_s, reason} | "refused" {reason}
+ *   state(name, detail)   "connecting" | "waiting" {ahead} | "ready" | "lost" {again_s, reason, attempts} | "refused" {reason}
  *   result(message), neutral(message), recording(message)
  */
 export class Connection {
@@ -139,7 +139,7 @@ export class Connection {
     const again_s = this.#full ? WAIT_WHEN_FULL_S : WAITS_S[Math.min(this.#attempt, WAITS_S.length - 1)];
     this.#attempt += 1;
     this.#timer = setTimeout(() => this.#open(), 1000 * again_s);
-    this.#on.state("lost", { again_s, reason });
+    this.#on.state("lost", { again_s, reason, attempts: this.#attempt });
   }
 
   #drop() {

@@ -2,6 +2,7 @@
 // painted with it, so that picture and overlay always belong together.
 
 import { Announcer } from "./announcer.js";
+import { request } from "./api.js";
 import { Camera, cameras, onCamerasChange } from "./camera.js";
 import { Connection } from "./connection.js";
 import { hook } from "./elements.js";
@@ -221,7 +222,7 @@ class LiveDoor {
 
   // ---- states ----
 
-  #connectionChanged(state, { ahead, again_s, reason }) {
+  #connectionChanged(state, { ahead, again_s, reason, attempts }) {
     if (state === "lost" || state === "refused") {
       this.#recordings.lose();
       this.#neutral.end();
@@ -234,6 +235,7 @@ class LiveDoor {
     if (state === "lost") {
       this.#retry_ms = performance.now() + 1000 * again_s;
       this.#lostReason = reason ?? "STGT does not answer. Is it still running?";
+      if (attempts > 1 && !reason) this.#explainLoss();
       if (document.hidden) return this.#pause(); // nothing is sent from a hidden tab: no place is taken for it
     }
     this.#note = "";
@@ -248,6 +250,18 @@ class LiveDoor {
       this.#announcer.say("Live.");
       this.#recordings.check();
     }
+  }
+
+  /** A server that answers, but not on the socket: it is not the server that is missing. */
+  async #explainLoss() {
+    try {
+      await request("healthz");
+    } catch {
+      return;
+    }
+    if (this.#phase !== "lost" && this.#phase !== "connecting") return;
+    this.#lostReason = "STGT answers, but not on the live connection. Reload the page; if a proxy is in between, it must pass WebSockets on.";
+    this.#showStatus();
   }
 
   /** The tab is hidden: nothing is sent. The server gives the place to somebody else after a while. */
