@@ -17,7 +17,7 @@ class Limits:
         stall_s: how long a sender or a receiver may do nothing.
         upload_rate: bytes per second that a sender manages on average, once ``stall_s`` have gone by.
         video_s: of a video; what comes after it is not read.
-        video_frames: of a video; what comes after them is not read.
+        video_frame_rate: frames of a video that are read in a second, Hz; of more, some are passed over.
         picture_pixels: of a photo, and of a frame of a video.
         picture_side: longest side of either, in pixels.
         video_side: larger frames of videos are scaled down to it.
@@ -48,7 +48,7 @@ class Limits:
     stall_s: float = 30.0
     upload_rate: float = 16 * 1024
     video_s: float = 600.0
-    video_frames: int = 72_000
+    video_frame_rate: float = 60.0
     picture_pixels: int = 40_000_000
     picture_side: int = 8192
     video_side: int = 1920

@@ -24,7 +24,7 @@ from stgt.faces.video import VideoFile
 
 from .confinement import confine
 from .pictures import load_decoders, read_picture
-from .wire import FASTEST, TIME, Allowance, encode_line, tidy
+from .wire import TIME, Allowance, encode_line, tidy
 
 _INPUT, _OUTPUT = 0, 1
 _CUT_S = 0.5  # a video that ends earlier than it says by so much was cut
@@ -133,16 +133,24 @@ def _send_video(video: VideoFile, allowance: Allowance, notes: list[str]) -> Non
     width, height = video.image_size
     if max(width, height) > allowance.video_side:
         notes.append(f"its pictures of {width}x{height} pixels were made smaller, to {allowance.video_side} at most")
-    sent, last_s = 0, 0.0
+    sent, passed_over, last_s = 0, 0, 0.0
+    # What a file says of its rate need not be so: the limit holds for the frames themselves.
+    rate = min(video.frame_rate, allowance.video_frame_rate)
+    expected = video.frame_count and round(video.frame_count * rate / video.frame_rate)
     for time_s, rgb in video:
-        if sent == allowance.video_frames:
-            notes.append(f"only its first {sent} frames were read ({last_s:.0f} s)")
-            return
+        last_s = time_s
+        if sent == allowance.frames_until(time_s):
+            passed_over += 1
+            continue
         rgb = smaller(rgb, allowance.video_side)
         if not sent:
-            _write_header("video", rgb, min(video.frame_rate, FASTEST), video.frame_count)
+            _write_header("video", rgb, rate, expected or None)
         _write_frame(time_s, rgb)
-        sent, last_s = sent + 1, time_s
+        sent += 1
+    if passed_over:
+        notes.append(
+            f"at most {allowance.video_frame_rate:g} frames a second were read; {passed_over} were passed over"
+        )
     if not sent:
         raise SourceError("not one frame could be decoded; the file is cut short or damaged")
     notes += _ending(video, last_s, allowance.video_s)

@@ -69,15 +69,17 @@ class DecodingProcess:
     def frames(self, header: Header, notes: list[str]) -> Iterator[tuple[float, np.ndarray]]:
         """Time in seconds and ``(H, W, 3)`` uint8 RGB of each frame; ``notes`` are complete after the last."""
         count, last_s = 0, 0.0
-        most = 1 if header.kind == "photo" else self._limits.video_frames
+        allowance = Allowance.of(self._limits)
         try:
             while True:
                 (time_s,) = TIME.unpack(self._fill(bytearray(TIME.size)))
                 if np.isnan(time_s):
                     notes += parse_notes(self._line())
                     return
-                if count == most or not last_s <= time_s <= self._limits.video_s + 1:
-                    raise ValueError(f"a frame number {count} at {time_s} s")
+                if not last_s <= time_s <= (self._limits.video_s if header.kind == "video" else 0.0) + 1:
+                    raise ValueError(f"a time of {time_s} s after {last_s}")
+                if count == (allowance.frames_until(time_s) if header.kind == "video" else 1):
+                    raise ValueError("more frames than are allowed")
                 rgb = np.empty((header.height, header.width, 3), np.uint8)
                 self._fill(memoryview(rgb).cast("B"))
                 yield time_s, rgb

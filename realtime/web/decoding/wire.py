@@ -19,8 +19,8 @@ from ..limits import Limits
 TIME = struct.Struct("<d")
 #: Bytes of a line, at most.
 LINE = 16 * 1024
+_SLACK_S = 0.5
 _SENTENCE, _NOTES = 400, 12  # characters of a sentence, and how many notes are listened to
-FASTEST = 1000.0  #: Hz, of a video
 
 Kind = Literal["photo", "video"]
 
@@ -33,7 +33,7 @@ class Allowance:
     picture_side: int
     video_side: int
     video_s: float
-    video_frames: int
+    video_frame_rate: float
     memory_bytes: int
     cpu_s: int
 
@@ -45,10 +45,14 @@ class Allowance:
             picture_side=limits.picture_side,
             video_side=limits.video_side,
             video_s=limits.video_s,
-            video_frames=limits.video_frames,
+            video_frame_rate=limits.video_frame_rate,
             memory_bytes=limits.decode_memory_bytes,
             cpu_s=math.ceil(limits.decode_cpu_s * limits.video_s),
         )
+
+    def frames_until(self, time_s: float) -> int:
+        """How many frames may have been sent when one of this time is; cameras do not keep to their rate exactly."""
+        return math.ceil(self.video_frame_rate * (time_s + _SLACK_S))
 
     def to_json(self) -> str:
         """One line."""
@@ -96,11 +100,12 @@ def parse_header(line: bytes, limits: Limits) -> Header:
     side = limits.picture_side if kind == "photo" else limits.video_side
     if max(width, height) > side or width * height > limits.picture_pixels:
         raise ValueError(f"pictures of {width}x{height} pixels")
-    if not isinstance(rate, int | float) or not 0 < rate <= FASTEST:
+    if not isinstance(rate, int | float) or not 0 < rate <= max(1.0, limits.video_frame_rate):
         raise ValueError(f"a frame rate of {rate!r}")
     if count is not None and not _is_count(count):
         raise ValueError(f"{count!r} frames")
-    return Header(kind, width, height, float(rate), None if count is None else min(count, limits.video_frames))
+    most = Allowance.of(limits).frames_until(limits.video_s)
+    return Header(kind, width, height, float(rate), None if count is None else min(count, most))
 
 
 def parse_notes(line: bytes) -> list[str]:

@@ -122,10 +122,18 @@ def test_a_long_video_is_read_up_to_the_limit(encode_video, uploaded):
     assert source.notes == ["only its first 20 s were read, of 200"]
 
 
-def test_too_many_frames_are_not_read(encode_video, uploaded):
-    with ChildSource(uploaded(encode_video("mp4", "mpeg4")), Limits(video_frames=7)) as source:
-        assert len(list(source)) == 7
-    assert "first 7 frames" in source.notes[0]
+def test_of_very_many_frames_in_a_second_some_are_passed_over(encode_video, uploaded):
+    film = encode_video("mp4", "mpeg4", count=200, rate=100)
+    with ChildSource(uploaded(film), Limits(video_frame_rate=20.0)) as source:
+        times = np.array([time_s for time_s, _ in source])
+        assert source.frame_rate == 20.0
+        assert source.frame_count == 40
+    assert 40 <= len(times) <= 51
+    assert np.diff(times[12:]) == pytest.approx(0.05, abs=0.011)
+    assert source.notes == [f"at most 20 frames a second were read; {200 - len(times)} were passed over"]
+    with ChildSource(uploaded(film), Limits(video_frame_rate=100.0)) as source:
+        assert len(list(source)) == 200
+    assert not source.notes
 
 
 def test_a_video_that_was_cut_gives_what_it_has(rendered_face_clip, uploaded):
@@ -272,6 +280,6 @@ while True:
     os.write(1, struct.pack('<d', 0.0) + bytes(24))
 """
     monkeypatch.setattr(process, "command", lambda limits: [sys.executable, "-I", "-c", program])
-    with ChildSource(uploaded(b"x"), Limits(video_frames=100)) as source:
+    with ChildSource(uploaded(b"x"), Limits(video_frame_rate=200.0)) as source:
         assert len(list(source)) == 100
     assert "broke off after 100 frames" in source.notes[0]
