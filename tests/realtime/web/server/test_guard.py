@@ -12,6 +12,7 @@ from stgt.realtime.web.limits import Limits
 from websockets.sync.client import connect
 
 TOKEN = "correct-horse-battery"
+UNFINISHED = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def test_answers_carry_the_security_headers_and_no_version(serve):
@@ -145,7 +146,7 @@ def test_a_body_that_is_announced_too_large_is_refused_unread(serve):
         response = connection.getresponse()
         assert response.status == 413
         assert allowed in json.loads(response.read())["error"]
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < 5
         connection.close()
 
 
@@ -188,20 +189,22 @@ def test_a_sender_that_drips_is_told_so(serve):
     assert (status, content["error"]) == (408, "the body comes too slowly")
 
 
-def test_whoever_never_says_what_they_want_is_cut_off(serve, monkeypatch):
-    monkeypatch.setattr("stgt.realtime.web.connections._HEAD_S", 0.3)
+@pytest.mark.parametrize(("sent", "answered_before"), [(b"", False), (UNFINISHED, False), (UNFINISHED, True)])
+def test_whoever_never_says_what_they_want_is_cut_off(serve, monkeypatch, answered_before, sent):
     served = serve()
-    asked = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
-    for before in (b"", asked + b"\r\n"):
-        for head in (b"", asked) if not before else (asked,):
-            with served.connect() as peer:
-                if before:  # the first request is answered, the second never comes to its end
-                    peer.sendall(before)
-                    assert b"200 OK" in peer.recv(4096)
-                peer.sendall(head)
-                began_s = time.monotonic()
-                assert peer.recv(4096) == b""
-                assert time.monotonic() - began_s < 5
+    if not answered_before:
+        monkeypatch.setattr("stgt.realtime.web.connections._HEAD_S", 0.3)
+    with served.connect() as peer:
+        if answered_before:
+            peer.sendall(UNFINISHED + b"\r\n")
+            content = b""
+            while not content.endswith(b"}"):
+                content += peer.recv(4096)
+            monkeypatch.setattr("stgt.realtime.web.connections._HEAD_S", 0.3)
+        peer.sendall(sent)
+        began_s = time.monotonic()
+        assert peer.recv(4096) == b""
+        assert time.monotonic() - began_s < 5
 
 
 async def read_all(socket) -> None:
@@ -219,26 +222,26 @@ def code_of_closing(socket, message) -> int:
     pytest.fail("the server took it")
 
 
-def test_a_client_that_never_reads_holds_its_handler_back_and_is_cut_off(serve, monkeypatch, wait_until):
-    monkeypatch.setattr("stgt.realtime.web.connections._STALL_S", 1.0)
+def test_a_client_that_never_reads_holds_its_handler_back_and_is_cut_off(serve, monkeypatch):
+    monkeypatch.setattr("stgt.realtime.web.connections._STALL_S", 2.0)
     served = serve()
 
     async def never_read() -> None:
         socket = await websockets.connect(f"ws://127.0.0.1:{served.port}/api/live", max_queue=1)
         await socket.send("flood")
-        await asyncio.sleep(0.7)
-        held_back = served.sent
-        assert 0 < held_back < 20_000  # what the buffers of two sockets take, of 100,000 kB
-        await asyncio.sleep(0.2)
-        assert served.sent == held_back
-        await asyncio.sleep(0.8)
+        held_back = 0
+        while held_back == 0 or served.sent != held_back:
+            held_back = served.sent
+            await asyncio.sleep(0.2)
+        assert held_back < 20_000  # what the buffers of two sockets take, of 100,000 kB
+        await asyncio.sleep(2.2)
         with pytest.raises(websockets.exceptions.ConnectionClosedError):
             await asyncio.wait_for(read_all(socket), 10)
 
     asyncio.run(never_read())
 
 
-def test_pings_that_nobody_reads_the_answers_to_are_not_answered_for_ever(serve, wait_until):
+def test_pings_that_nobody_reads_the_answers_to_are_not_answered_for_ever(serve):
     """Reading 40 MB of pings without room for the answers, a server that answers them all would hold 40 MB."""
     import os
 

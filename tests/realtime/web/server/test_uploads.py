@@ -181,7 +181,7 @@ def test_curl_is_answered_before_it_sends(serve):
         began_s = time.monotonic()
         answer = peer.recv(4096)
         assert answer.startswith(b"HTTP/1.1 413")
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < 5
         assert b"--upload-mb" in answer or b"--upload-mb" in peer.recv(4096)
 
 
