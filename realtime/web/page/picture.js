@@ -72,7 +72,7 @@ export class Picture {
     const [width, height] = this.#size;
     const shown = canvas.clientWidth || width;
     const wanted = Math.min(2 * width, Math.max(width, shown * Math.min(1.5, window.devicePixelRatio)));
-    this.#scale = Math.round((wanted / width) * 8) / 8;
+    this.#scale = Math.round((2 * wanted) / width) / 2; // near 1 it is 1: a picture that is not scaled is painted faster
     this.#letters = Math.round((LETTERS_PX * width * this.#scale) / Math.max(shown, NARROWEST_PX));
     const size = { width: Math.round(width * this.#scale), height: Math.round(height * this.#scale) };
     if (canvas.width === size.width && canvas.height === size.height) return;
