@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from stgt.errors import StgtError
+from stgt.telemetry import refuse_telemetry
 
 
 def run(main: Callable[[list[str]], int | None], arguments: Sequence[str] | None = None) -> None:
@@ -22,6 +23,7 @@ def run(main: Callable[[list[str]], int | None], arguments: Sequence[str] | None
     # Threads that wait shall sleep, not spin: where other programs want the cores, too, spinning made training ten
     # times slower. Read by OpenMP when torch is first imported, which happens inside main.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    refuse_telemetry()
     try:
         code = main(list(sys.argv[1:] if arguments is None else arguments))
     except StgtError as error:

@@ -17,6 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import lightning  # noqa: F401
 
 import stgt.synthetic
+from stgt.telemetry import refuse_telemetry
+
+# As every command does.
+refuse_telemetry()
 
 # Some native library starts a profiling timer in long test processes, and its signal would end them.
 signal.signal(signal.SIGPROF, signal.SIG_IGN)
