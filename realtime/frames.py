@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from stgt.graphs.neutral import NeutralFace
 from stgt.inference import Prediction
 
 
-class FaceState(str, Enum):
+class FaceState(StrEnum):
     """What a session knows about a face at a frame."""
 
     READING = "reading"

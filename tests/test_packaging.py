@@ -1,12 +1,7 @@
 """The wheel holds every package of the tree; an editable install would not show that one was forgotten."""
 
-import sys
+import tomllib
 from pathlib import Path
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 

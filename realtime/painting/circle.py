@@ -1,12 +1,12 @@
 """Choices that a key goes through, one after the other."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import TypeVar
 
 Choice = TypeVar("Choice", bound="Circle")
 
 
-class Circle(str, Enum):
+class Circle(StrEnum):
     """A choice that has another one after it."""
 
     @property

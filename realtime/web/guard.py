@@ -259,7 +259,7 @@ class _Body:
             return await self._receive()
         try:
             message = await asyncio.wait_for(self._receive(), self._limits.stall_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise HTTPException(408, "the rest of the body does not come") from None
         self._take(message)
         if self._bytes > self._limit:

@@ -1,6 +1,5 @@
 """Facial actions as vectors: what expressions, speech and small movements are all made of."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,10 +38,8 @@ class Unit:
 @lru_cache(maxsize=1)
 def expression_data() -> dict[str, Any]:
     """The contents of expressions.toml."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    import tomllib
+
     return tomllib.loads(resources.files("stgt.synthetic").joinpath("expressions.toml").read_text(encoding="utf-8"))
 
 

@@ -1,7 +1,7 @@
 """Dataset cards by name: reads them from ``datasets/*.toml``, or from a user's own file."""
 
 import difflib
-import sys
+import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -12,11 +12,6 @@ from stgt.data.catalog.layouts import Clip
 from stgt.data.catalog.parsing import from_table
 from stgt.data.catalog.tree import KINDS
 from stgt.errors import DatasetError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "Clip",
