@@ -1,7 +1,7 @@
 """ChildSource: the frames of an uploaded file, decoded by a process of their own."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -23,6 +23,7 @@ class ChildSource(FrameSource):
         file: what was uploaded, open for reading; it stays open, and its position does not matter.
         limits: of sizes, times and memory.
         name: of the source, as results show it.
+        on_start: called with the source as soon as it can be stopped, before the first byte is decoded.
 
     Attributes:
         kind: ``photo`` (a single frame) or ``video``.
@@ -32,7 +33,13 @@ class ChildSource(FrameSource):
         SourceError: it cannot be read; the sentence says why.
     """
 
-    def __init__(self, file: BinaryIO, limits: Limits, name: str = "the file") -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        limits: Limits,
+        name: str = "the file",
+        on_start: "Callable[[ChildSource], object] | None" = None,
+    ) -> None:
         self.name = name
         self.notes: list[str] = []
         self._file = file
@@ -41,6 +48,8 @@ class ChildSource(FrameSource):
         self._process = DecodingProcess(file, limits)
         self._is_new = True
         try:
+            if on_start is not None:
+                on_start(self)
             self._header = self._process.read_header()
         except BaseException:
             self.close()
@@ -54,6 +63,8 @@ class ChildSource(FrameSource):
         if not self._is_new:
             self._process.close()
             self._process = DecodingProcess(self._file, self._limits)
+            if self._stopped.is_set():  # the one that was stopped is gone
+                self._process.stop()
             if self._process.read_header() != self._header:
                 raise SourceError(f"{self.name} is not what it was when it was first read")
         self._is_new = False

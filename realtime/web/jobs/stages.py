@@ -21,8 +21,7 @@ def read(job: Job, reader: "ExpressionReader", limits: Limits, landmarkers: Land
     from . import photos, results, videos
 
     job.check()
-    with ChildSource(job.upload.file, limits, job.upload.name) as source:
-        job.reads_from(source)
+    with ChildSource(job.upload.file, limits, job.upload.name, job.reads_from) as source:
         job.kind = source.kind
         if source.kind == "photo":
             faces = photos.read(job, source, reader, landmarkers.for_faces(job.faces or limits.photo_faces))
@@ -47,8 +46,7 @@ def draw(job: Job, reader: "ExpressionReader", limits: Limits, landmarkers: Land
     from . import annotated, results
 
     job.check()
-    with ChildSource(job.upload.file, limits, job.upload.name) as source:
-        job.reads_from(source)
+    with ChildSource(job.upload.file, limits, job.upload.name, job.reads_from) as source:
         annotated.draw(job, source, results.kept_readings(job, reader), reader.layout)
     job.reads_from(None)
     job.has_video = True

@@ -244,6 +244,14 @@ def test_stopping_ends_the_child_at_once(rendered_face_clip, uploaded):
     assert not children()
 
 
+def test_a_child_that_hangs_can_be_stopped_before_it_says_anything(uploaded, monkeypatch):
+    monkeypatch.setattr(process, "command", lambda limits: [sys.executable, "-I", "-c", "import time; time.sleep(60)"])
+    began_s = time.monotonic()
+    with pytest.raises(SourceError):
+        ChildSource(uploaded(b"x"), LIMITS, on_start=lambda source: threading.Timer(0.1, source.stop).start())
+    assert time.monotonic() - began_s < 2
+
+
 HEADER = '{"kind": "video", "width": 4, "height": 2, "frame_rate": 25.0, "frame_count": null}'
 
 LIES = {
