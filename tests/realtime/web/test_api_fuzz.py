@@ -58,7 +58,7 @@ def test_whatever_is_asked_is_answered_as_described(web_server, job_ids):
     operations.sort(key=lambda operation: operation.method == "delete")  # they end what the others ask about
     answered = {}
     settings = hypothesis.settings(
-        max_examples=12, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+        max_examples=8, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
     )
     for operation in operations:
         name = f"{operation.method.upper()} {operation.path}"
