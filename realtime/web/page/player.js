@@ -90,6 +90,9 @@ export class Player {
     const whole = this.#root.querySelector(".watch-picture");
     const fullscreen = hook(this.#root, "video-fullscreen");
     fullscreen.hidden = !document.fullscreenEnabled;
+    whole.addEventListener("fullscreenchange", () => {
+      fullscreen.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen";
+    });
     fullscreen.addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : whole.requestFullscreen()));
   }
 
