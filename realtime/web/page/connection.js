@@ -50,7 +50,7 @@ export class Connection {
 
   /** Sends a picture: its number, the time it was taken, and a JPEG (ArrayBuffer). */
   send(id, time_s, jpeg) {
-    if (!this.#ready) return;
+    if (!this.#isOpen) return;
     const message = new Uint8Array(12 + jpeg.byteLength);
     const view = new DataView(message.buffer);
     view.setUint32(0, id, true);
@@ -62,7 +62,7 @@ export class Connection {
 
   /** Sends a message that is no picture; nothing if there is nobody to hear it. */
   say(message) {
-    if (this.#ready) this.#socket.send(JSON.stringify(message));
+    if (this.#isOpen) this.#socket.send(JSON.stringify(message));
   }
 
   /** Opens it at once instead of after the wait. */
@@ -79,6 +79,10 @@ export class Connection {
     const socket = this.#socket;
     this.#drop();
     socket?.close(1000);
+  }
+
+  get #isOpen() {
+    return this.#ready && this.#socket.readyState === WebSocket.OPEN;
   }
 
   #open() {
