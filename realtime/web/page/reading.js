@@ -29,6 +29,7 @@ export class VideoReading {
     this.root.querySelector(".people.now").append(...this.#people.map(({ now }) => now));
     this.root.querySelector(".people.whole").append(...this.#people.map(({ card }) => card));
     this.#offerFiles(file.name);
+    hook(this.root, "video-numbering").hidden = this.#people.length < 2;
     this.#player = new Player(this.root, {
       file,
       result,
