@@ -1,11 +1,13 @@
 import http.server
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -15,6 +17,7 @@ from stgt.realtime.web.decoding import ChildSource, process
 from stgt.realtime.web.limits import Limits
 
 from stgt.errors import SourceError
+from stgt.faces.decoding import Caution, NotAVideoError, open_video
 from stgt.faces.video import VideoFile, open_source, read_image
 
 LIMITS = Limits(decode_wall_s=20.0)
@@ -184,6 +187,17 @@ def test_what_is_no_picture_is_refused_in_one_sentence(claimed_png, encode_sound
     assert not children()
 
 
+@pytest.mark.parametrize("script", ["ffconcat version 1.0\nfile '{}'\n", "#EXTM3U\n#EXTINF:5,\n{}\n#EXT-X-ENDLIST\n"])
+def test_ffmpeg_itself_opens_nothing_else(script, rendered_face_clip):
+    """Without the confinement of the process around it, which would refuse it anyway."""
+    content = io.BytesIO(script.format(rendered_face_clip).encode())
+    with pytest.raises(NotAVideoError):
+        open_video(content, Caution(most_pixels=10**6, longest_side=1000))
+    everything = Caution(most_pixels=10**6, longest_side=1000, containers=("concat", "hls"))
+    with pytest.raises(SourceError):  # nor where the kind of file is not refused
+        open_video(content, everything)
+
+
 def test_pictures_that_claim_too_much_are_refused_in_any_container(encode_video, uploaded):
     film = bytearray(encode_video("gif", "gif", count=2))
     film[6:10] = (30000).to_bytes(2, "little") * 2
@@ -226,6 +240,9 @@ def test_a_child_that_dies_leaves_what_it_gave(rendered_face_clip, uploaded):
         frames = iter(source)
         next(frames)
         (child,) = children()
+        if sys.platform == "linux":
+            assert "NoNewPrivs:\t1\n" in Path(f"/proc/{child.pid}/status").read_text()
+            assert re.search(r"Max open files +3 +3 ", Path(f"/proc/{child.pid}/limits").read_text())
         os.kill(child.pid, signal.SIGKILL)
         rest = list(frames)
     assert len(rest) < source.frame_count - 1
