@@ -9,6 +9,7 @@ from stgt.errors import StgtError
 
 from ..limits import Limits
 from .landmarkers import Landmarkers
+from .memory import keep_heaps_few
 from .recordings import KeptRecordings
 from .turns import Turns
 
@@ -59,6 +60,7 @@ class LiveRoom:
     """
 
     def __init__(self, limits: Limits) -> None:
+        keep_heaps_few()
         self._most, self._longest = limits.live_sessions, limits.live_waiting
         self._lock = threading.Lock()
         self._inside: set[Place] = set()

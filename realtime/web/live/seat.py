@@ -8,6 +8,7 @@ from stgt.errors import StgtError
 from ...frames import LiveFrame
 from ...recording.description import RecordingInfo
 from ...session import LiveSession
+from .memory import give_back_memory
 from .messages import Hello, Mesh, Neutral, Record, as_text, result_message
 from .outbox import Outbox
 from .recordings import LiveRecording
@@ -63,6 +64,8 @@ class Seat:
         finally:
             if self._recording is not None:
                 self._recording.stop()
+            self._session = None
+            give_back_memory()
 
     def stop(self) -> None:
         """End the session."""
