@@ -34,6 +34,7 @@ SIZE = (640, 480)
 _UNANSWERED = 2
 _ANSWER_S = 1.0  # a frame that was not answered for so long was passed over
 _START_S = 120.0
+_SETTLED_S = 1.5
 _VIDEO_RATE = 30
 _JPEG_QUALITY = 80  # of the page: canvas.toBlob(…, "image/jpeg", 0.8)
 
@@ -109,6 +110,11 @@ class WebServer:
     def memory_mb(self) -> float:
         """Resident memory of the process."""
         return self._memory().rss / 2**20
+
+    def settled_memory_mb(self) -> float:
+        """The same, when whoever has just left has left for good."""
+        time.sleep(_SETTLED_S)
+        return self.memory_mb
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
         """The JSON that is answered.
@@ -292,10 +298,17 @@ def bench_cameras(server: WebServer, jpegs: Sequence[bytes], config: WebBenchCon
         if count > 1:
             rates = [timing.rate for timing in timings]
             print(f"  {sum(rates):6.1f} results/s in all; least over most {min(rates) / max(rates):.2f}")
-            warm_mb = server.memory_mb
-            measure_cameras(server.port, jpegs, count, config)
-            grown = server.memory_mb - warm_mb
-            print(f"  {server.memory_mb:6.1f} MB; {grown:+.1f} MB over as long once more")
+            bench_memory(server, jpegs, config)
+
+
+def bench_memory(server: WebServer, jpegs: Sequence[bytes], config: WebBenchConfig) -> None:
+    """Print the server's memory when all cameras have gone, and when as many have come and gone again."""
+    held_mb = [server.settled_memory_mb()]
+    for _ in range(2):
+        measure_cameras(server.port, jpegs, config.cameras, config)
+        held_mb.append(server.settled_memory_mb())
+    steps = ", ".join(f"{after - before:+.1f}" for before, after in itertools.pairwise(held_mb))
+    print(f"  {held_mb[0]:6.1f} MB afterwards; {steps} MB when as many come and go again, twice")
 
 
 def bench_video(server: WebServer, pictures: Sequence[np.ndarray], config: WebBenchConfig) -> None:
