@@ -120,10 +120,11 @@ def test_failures_are_told_in_one_sentence(client):
     ],
 )
 def test_options_that_make_no_sense(client, service, clip, fields, word):
+    before = list(service.scratch.path.iterdir())
     answer = send(client, clip, **fields)
     assert answer.status_code == 422
     assert word in answer.json()["error"]
-    assert not service.jobs._line
+    assert list(service.scratch.path.iterdir()) == before
 
 
 def test_unknown_jobs(client):

@@ -195,8 +195,7 @@ def test_a_killed_decoder_leaves_what_was_read(line, long_clip):
 
 def test_the_line_is_bounded(start_line, long_clip, clip):
     line = start_line(Limits(waiting_jobs=2))
-    line.submit(long_clip)
-    wait_until(lambda: not line.jobs.is_full and line.jobs._running, "the first one runs")
+    line.until(line.submit(long_clip).id, "running")
     line.submit(clip)
     line.submit(clip)
     upload = line.upload(clip)
@@ -231,6 +230,7 @@ def test_much_is_not_kept_for_long(start_line, clip):
 
 
 def test_closing_ends_what_runs(start_line, long_clip):
+    before = threading.active_count()
     line = start_line()
     state = line.submit(long_clip)
     wait_until(lambda: line.jobs.state(line.jobs.get(state.id)).progress.done > 3, "frames are read")
@@ -239,7 +239,7 @@ def test_closing_ends_what_runs(start_line, long_clip):
     assert time.monotonic() - began_s < 3
     assert not line.left()
     assert not decoding_children()
-    assert not [thread for thread in threading.enumerate() if thread in line.jobs._threads]
+    assert threading.active_count() == before
 
 
 def test_progress_is_honest():
