@@ -52,3 +52,22 @@ def test_whoever_iterates_a_session_keeps_their_cores(reader, made_source, monke
         seen = [os.sched_getaffinity(0) for _ in session]
     assert seen == [before] * 3
     assert os.sched_getaffinity(0) == before
+
+
+def test_a_session_among_others_takes_whatever_core_is_free(reader, made_source, landmarker, monkeypatch):
+    before = os.sched_getaffinity(0)
+    one = frozenset([min(before)])
+    monkeypatch.setattr(session_module, "shared_out", lambda: (one, one))
+    seen, detect = [], landmarker.detect_all
+
+    def noted(timestamp_s, rgb):
+        seen.append(os.sched_getaffinity(0))
+        return detect(timestamp_s, rgb)
+
+    monkeypatch.setattr(landmarker, "detect_all", noted)
+    frames = [(index / 16, np.zeros((64, 64, 3), np.uint8)) for index in range(3)]
+    for shared, cores_of_landmarks in ((True, before), (False, one)):
+        seen.clear()
+        with LiveSession(reader, made_source(frames), landmarker=landmarker, shared=shared) as session:
+            list(session)
+        assert seen == [cores_of_landmarks] * 3
