@@ -6,7 +6,7 @@ import resource
 import signal
 import sys
 
-from .system_calls import forbid_system_calls
+from .seccomp import forbid_system_calls
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVILEGES = 4, 38
 
