@@ -12,7 +12,8 @@ from stgt import __version__
 from stgt.errors import StgtError
 
 from . import about, pages
-from .guard import Guard, Hosts
+from .guard import Guard
+from .hosts import Hosts
 from .jobs import routes as jobs
 from .live import routes as recordings
 from .live import socket as live

@@ -7,20 +7,12 @@ cores for itself besides; the tests of the page measure that.
 
 import asyncio
 import contextlib
-import http.client
 import itertools
-import json
-import os
-import re
-import secrets
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,12 +21,9 @@ from stgt.config import from_dict
 from stgt.errors import StgtError
 
 from ..bench import load_frames
+from .bench_cameras import SIZE, Camera, CameraTiming
+from .bench_server import WebServer
 
-SIZE = (640, 480)
-_UNANSWERED = 2
-_ANSWER_S = 1.0  # a frame that was not answered for so long was passed over
-_START_S = 120.0
-_SETTLED_S = 1.5
 _VIDEO_RATE = 30
 _JPEG_QUALITY = 80  # of the page: canvas.toBlob(…, "image/jpeg", 0.8)
 
@@ -57,177 +46,6 @@ class WebBenchConfig:
     """How often either reads it."""
     video: str | None = None
     """Video of one face; none: the short rendered one that comes with stgt."""
-
-
-@dataclass
-class CameraTiming:
-    """What one camera got.
-
-    Attributes:
-        latencies_s: of each result, from sending its frame to receiving it.
-        seconds: that the measurement took.
-        sent: frames.
-    """
-
-    latencies_s: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    sent: int = 0
-
-    @property
-    def rate(self) -> float:
-        """Results per second."""
-        return len(self.latencies_s) / self.seconds if self.seconds else 0.0
-
-
-class WebServer:
-    """``stgt web`` in a process of its own; a context manager.
-
-    Attributes:
-        port: where it listens on this machine.
-
-    Raises:
-        StgtError: it does not start.
-    """
-
-    def __init__(self) -> None:
-        import psutil
-
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "stgt", "web", "--port", "0"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={name: value for name, value in os.environ.items() if name != "STGT_WEB_TOKEN"},
-        )
-        said = self._process.stdout.readline()
-        found = re.search(r"http://[\w.]+:(\d+)/", said)
-        if found is None:
-            self.close()
-            raise StgtError(f"stgt web does not start; it says {said.strip()!r}")
-        self.port = int(found[1])
-        self._memory = psutil.Process(self._process.pid).memory_info
-
-    @property
-    def memory_mb(self) -> float:
-        """Resident memory of the process."""
-        return self._memory().rss / 2**20
-
-    def settled_memory_mb(self) -> float:
-        """The same, when whoever has just left has left for good."""
-        time.sleep(_SETTLED_S)
-        return self.memory_mb
-
-    def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
-        """The JSON that is answered.
-
-        Raises:
-            StgtError: it was not done.
-        """
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_START_S)
-        with contextlib.closing(connection):
-            connection.request(method, path, body, {"Content-Type": kind} if kind else {})
-            answer = connection.getresponse()
-            content = answer.read()
-        if answer.status >= 400:
-            raise StgtError(f"{method} {path} was answered with {answer.status}: {content[:200]!r}")
-        return json.loads(content) if content else {}
-
-    def read_video(self, path: Path) -> float:
-        """Let it read a video as a job; seconds from the upload's begin to the job's end."""
-        boundary = secrets.token_hex(16)
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{path.name}"\r\n\r\n'
-        body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
-        began_s = time.perf_counter()
-        job = self.ask("POST", "/api/predict", body, f"multipart/form-data; boundary={boundary}")
-        address = f"/api/jobs/{job['id']}"
-        while job["status"] in ("waiting", "running"):
-            time.sleep(0.05)
-            job = self.ask("GET", address)
-        took_s = time.perf_counter() - began_s
-        if job["status"] != "done":
-            raise StgtError(f"the video was not read: {job['error']}")
-        self.ask("DELETE", address)
-        return took_s
-
-    def close(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def __enter__(self) -> "WebServer":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-class Camera:
-    """A client as the page is one.
-
-    Args:
-        port: of the server.
-        jpegs: its pictures, shown in their order again and again.
-        frame_rate: Hz.
-        mesh: whether results are to tell nodes and attention.
-    """
-
-    def __init__(self, port: int, jpegs: Sequence[bytes], frame_rate: float, mesh: bool) -> None:
-        self._port = port
-        self._jpegs = itertools.cycle(jpegs)
-        self._step_s = 1 / frame_rate
-        self._hello = {"type": "hello", "width": SIZE[0], "height": SIZE[1], "mesh": mesh}
-        self._sent: dict[int, float] = {}
-        self._answered = asyncio.Event()
-        self.timing = CameraTiming()
-
-    async def run(self, seconds: float, together: asyncio.Barrier) -> None:
-        """Send and listen for so long, from when all have a place."""
-        from websockets.asyncio.client import connect
-
-        address = f"ws://127.0.0.1:{self._port}/api/live"
-        async with connect(address, compression=None, max_size=None) as socket:
-            await socket.send(json.dumps(self._hello))
-            while json.loads(await socket.recv())["type"] != "ready":
-                pass
-            await together.wait()
-            listening = asyncio.create_task(self._listen(socket))
-            began_s = time.perf_counter()
-            await self._send(socket, began_s + seconds)
-            self.timing.seconds = time.perf_counter() - began_s
-            listening.cancel()
-
-    async def _send(self, socket: Any, until_s: float) -> None:
-        from .live.messages import pack_frame
-
-        due_s = time.perf_counter()
-        while (now_s := time.perf_counter()) < until_s:
-            while len(self._sent) >= _UNANSWERED:
-                self._answered.clear()
-                try:
-                    await asyncio.wait_for(self._answered.wait(), _ANSWER_S)
-                except TimeoutError:
-                    self._sent.clear()
-            now_s = time.perf_counter()
-            await asyncio.sleep(max(0.0, due_s - now_s))
-            # A camera shows its frames whether or not anyone takes them: the next one comes on the same grid.
-            now_s = max(now_s, due_s)
-            due_s += self._step_s * (1 + (now_s - due_s) // self._step_s)
-            number = self.timing.sent
-            self._sent[number] = time.perf_counter()
-            await socket.send(pack_frame(number, self._sent[number], next(self._jpegs)))
-            self.timing.sent += 1
-
-    async def _listen(self, socket: Any) -> None:
-        async for message in socket:
-            now_s = time.perf_counter()
-            said = json.loads(message)
-            if said["type"] != "result":
-                continue
-            sent_s = self._sent.get(said["frame"])
-            if sent_s is not None:
-                self.timing.latencies_s.append(now_s - sent_s)
-            self._sent = {number: sent_s for number, sent_s in self._sent.items() if number > said["frame"]}
-            self._answered.set()
 
 
 def measure_cameras(port: int, jpegs: Sequence[bytes], count: int, config: WebBenchConfig) -> list[CameraTiming]:

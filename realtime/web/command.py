@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
-    from .guard import Hosts
+    from .hosts import Hosts
     from .service import Service
 
 _NEEDED = ("fastapi", "uvicorn", "websockets", "python_multipart")
@@ -171,7 +171,7 @@ def announce(options: WebOptions, port: int) -> None:
 
 def hosts_of(options: WebOptions) -> "Hosts":
     """The names that the server goes by."""
-    from .guard import LOOPBACK, Hosts
+    from .hosts import LOOPBACK, Hosts
 
     names = LOOPBACK | {options.host.lower(), *options.names}
     if not options.is_loopback:

@@ -3,15 +3,9 @@
 Plain ASGI, so that bodies stream through it.
 """
 
-import asyncio
-import contextlib
 import hmac
-import ipaddress
 import json
 import logging
-import time
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -20,20 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .uploads import too_large
+from .bodies import Body
+from .hosts import Hosts, check_origin
 
 if TYPE_CHECKING:
     from .limits import Limits
 
 log = logging.getLogger("stgt.web")
-
-#: Names of this machine for itself.
-LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
-
-_UPLOADS = "/api/predict"
-_FRAMING = 64 * 1024  # bytes that a multipart body may be larger than the file in it
-_LINGER_S = 2.0
-_LINGER_BYTES = 64 * 2**20
 
 _SIGN_IN = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>stgt web</title><h1>This page needs its token</h1>
@@ -49,24 +36,6 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """The names that a server goes by. A page whose name was turned to this machine (DNS rebinding) knows none of them.
-
-    Attributes:
-        names: in lower case.
-        addresses: whether any IP address is one, too: of a server that listens on all of its machine's.
-    """
-
-    names: Collection[str] = LOOPBACK
-    addresses: bool = False
-
-    def knows(self, host: str) -> bool:
-        """Whether the Host header of a request, with or without a port, is one of them."""
-        name = host_name(host)
-        return name in self.names or (self.addresses and is_address(name))
 
 
 class Guard:
@@ -97,7 +66,7 @@ class Guard:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         answer = _Answer(send, _security_headers(headers.get("host", "")))
-        body = _Body(receive, headers, self._limits, scope["path"])
+        body = Body(receive, headers, self._limits, scope["path"])
         answer.body = body
         try:
             if self._refused_name(headers) is None and await self._signed_in(scope, headers, answer):
@@ -168,35 +137,6 @@ class Guard:
         return True
 
 
-def host_name(host: str) -> str:
-    """A Host header without its port and without the brackets of an IPv6 address, in lower case."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
-
-
-def is_address(name: str) -> bool:
-    """Whether a name is an IP address."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def check_origin(headers: Headers) -> None:
-    """Whether a browser sends this for a page of this very server; programs that are no browsers do not say.
-
-    Raises:
-        HTTPException: 403, it is for a page of another site.
-    """
-    host = headers.get("host", "").lower()
-    origin = headers.get("origin")
-    same = origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
-    if not same or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise HTTPException(403, "this was sent by a page of another site")
-
-
 def _cookie_name(scope: Scope) -> str:
     """Browsers keep cookies by host, not by port: two servers on one machine must not take each other's."""
     return f"stgt_token_{(scope.get('server') or ('', 0))[1]}"
@@ -229,67 +169,6 @@ def _sentence(error: HTTPException) -> bytes:
     return json.dumps({"error": str(error.detail)}, ensure_ascii=False).encode()
 
 
-class _Body:
-    """The body of a request: not more of it than is allowed, and not at any slowness."""
-
-    def __init__(self, receive: Receive, headers: Headers, limits: "Limits", path: str) -> None:
-        self._receive = receive
-        self._limits = limits
-        self._is_upload = path == _UPLOADS
-        self._limit = limits.upload_bytes + _FRAMING if self._is_upload else limits.body_bytes
-        self._length = headers.get("content-length", "")
-        self._began_s = time.monotonic()
-        self._bytes = 0
-        self._gone = False
-        #: Whether all of it has come.
-        self.complete = self._length in ("", "0") and "transfer-encoding" not in headers
-
-    def check_length(self) -> None:
-        """HTTPException: the header announces too much."""
-        if self._length and int(self._length) > self._limit:  # h11 lets nothing but digits through
-            raise self._too_large()
-
-    async def receive(self) -> Message:
-        """The next piece.
-
-        Raises:
-            HTTPException: 408, it does not come or comes too slowly; 413, there was too much.
-        """
-        if self.complete:
-            return await self._receive()
-        try:
-            message = await asyncio.wait_for(self._receive(), self._limits.stall_s)
-        except TimeoutError:
-            raise HTTPException(408, "the rest of the body does not come") from None
-        self._take(message)
-        if self._bytes > self._limit:
-            raise self._too_large()
-        took_s = time.monotonic() - self._began_s
-        if not self.complete and took_s > self._limits.stall_s + self._bytes / self._limits.upload_rate:
-            raise HTTPException(408, "the body comes too slowly")
-        return message
-
-    async def discard(self) -> None:
-        """Read on for a moment: a sender that is cut off while it sends might never read the answer."""
-        end_s = time.monotonic() + _LINGER_S
-        last = self._bytes + _LINGER_BYTES
-        with contextlib.suppress(asyncio.TimeoutError):
-            while not (self.complete or self._gone) and self._bytes < last and time.monotonic() < end_s:
-                self._take(await asyncio.wait_for(self._receive(), end_s - time.monotonic()))
-
-    def _take(self, message: Message) -> None:
-        if message["type"] == "http.disconnect":
-            self._gone = True
-            return
-        self._bytes += len(message.get("body", b""))
-        self.complete = not message.get("more_body", False)
-
-    def _too_large(self) -> HTTPException:
-        if self._is_upload:
-            return HTTPException(413, too_large(self._limits.upload_bytes))
-        return HTTPException(413, f"the body is larger than {self._limit} bytes")
-
-
 class _Answer:
     """What is sent: with the headers of all answers, and to the end even where the question has not ended."""
 
@@ -297,7 +176,7 @@ class _Answer:
         self._send = send
         self._headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
         self._lingers = False
-        self.body: _Body | None = None
+        self.body: Body | None = None
         self.started = False
 
     async def send(self, message: Message) -> None:

@@ -38,6 +38,7 @@ class Limits:
         recording_s: of a recording.
         recording_bytes: of its video.
         kept_recordings: recordings that are kept; the oldest gives way.
+        spare_bytes: of the disk, that recordings leave free for everyone else.
         result_backlog: results that wait for a slow client; newer ones take the place of older ones.
         send_timeout_s: a client that takes longer to receive a message is gone.
     """
@@ -69,6 +70,7 @@ class Limits:
     recording_s: float = 600.0
     recording_bytes: int = 500 * _MIB
     kept_recordings: int = 16
+    spare_bytes: int = 256 * _MIB
     result_backlog: int = 1
     send_timeout_s: float = 10.0
 

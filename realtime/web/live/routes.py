@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from ..problems import ANYWHERE, problems
-from .recordings import FILES
+from .recording import FILES
 
 router = APIRouter(prefix="/api/recordings", tags=["live"])
 

@@ -11,7 +11,7 @@ from ...session import LiveSession
 from .memory import give_back_memory
 from .messages import Hello, Mesh, Neutral, Record, as_text, result_message
 from .outbox import Outbox
-from .recordings import LiveRecording
+from .recording import LiveRecording
 from .source import PushedSource
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from stgt.realtime.web.command import server_settings
-from stgt.realtime.web.guard import Guard, Hosts
+from stgt.realtime.web.guard import Guard
+from stgt.realtime.web.hosts import Hosts
 from stgt.realtime.web.limits import Limits
 from stgt.realtime.web.options import parse
 from stgt.realtime.web.scratch import Scratch

@@ -7,7 +7,7 @@ import time
 
 import pytest
 import websockets
-from stgt.realtime.web.guard import Hosts
+from stgt.realtime.web.hosts import Hosts
 from stgt.realtime.web.limits import Limits
 from websockets.sync.client import connect
 
