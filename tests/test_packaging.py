@@ -15,3 +15,10 @@ def test_every_package_is_listed():
             inner = init.parent.relative_to(ROOT / top).parts
             there.add(".".join((moved[top], *inner)))
     assert set(setuptools["packages"]) == there
+
+
+def test_every_file_of_the_page_is_listed():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    web = ROOT / "realtime" / "web"
+    listed = {file for pattern in setuptools["package-data"]["stgt.realtime.web"] for file in web.glob(pattern)}
+    assert {file for file in (web / "page").rglob("*") if file.is_file()} <= listed

@@ -1,8 +1,10 @@
 """The files of the page. They are read once and given by their exact names: no request is ever turned into a path."""
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
@@ -22,14 +24,19 @@ _INDEX = "index.html"
 
 @cache
 def page_files() -> dict[str, tuple[str, bytes, str]]:
-    """Name -> media type, content and entity tag."""
-    files = {}
-    for file in (resources.files("stgt.realtime.web") / "page").iterdir():
-        suffix = "." + file.name.rpartition(".")[2]
-        if suffix in _TYPES:
-            content = file.read_bytes()
-            files[file.name] = (_TYPES[suffix], content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-    return files
+    """Name, such as "live/door.js" -> media type, content and entity tag."""
+    return dict(_files_in(resources.files("stgt.realtime.web") / "page", ""))
+
+
+def _files_in(folder: Traversable, prefix: str) -> Iterator[tuple[str, tuple[str, bytes, str]]]:
+    for entry in folder.iterdir():
+        name = prefix + entry.name
+        suffix = "." + entry.name.rpartition(".")[2]
+        if entry.is_dir():
+            yield from _files_in(entry, f"{name}/")
+        elif suffix in _TYPES:
+            content = entry.read_bytes()
+            yield name, (_TYPES[suffix], content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
 @router.get("/", include_in_schema=False)
@@ -38,8 +45,14 @@ async def index(request: Request) -> Response:
     return _file(_INDEX, request)
 
 
+@router.get("/page", include_in_schema=False)
+async def folder() -> Response:
+    """No folder is given; without this, the router would send visitors on to the same name with a slash."""
+    raise HTTPException(404)
+
+
 @router.get(
-    "/page/{name}",
+    "/page/{name:path}",
     response_class=Response,
     responses={200: {"content": {kind: {} for kind in _TYPES.values()}}, **problems(404)},
 )

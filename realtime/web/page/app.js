@@ -1,6 +1,6 @@
 // The page: three doors behind hash routes, the theme, the model at the foot.
 //
-// A door is a module (live.js, video.js, photo.js) that exports
+// A door is a module (live/door.js, video/door.js, photo/door.js) that exports
 //   open(section, model)   once, when it is entered for the first time; model is the answer of api/model
 //   shown(), hidden()      optional: each time it is entered and left for another door
 //   busy()                 optional: true while leaving the page would lose something
@@ -50,7 +50,7 @@ function enter(name) {
 }
 
 async function openDoor(name) {
-  const [model, door] = await Promise.all([theModel(), import(`./${name}.js`)]);
+  const [model, door] = await Promise.all([theModel(), import(`./${name}/door.js`)]);
   await door.open(document.getElementById(`door-${name}`), model);
   opened.push(door);
   return door;

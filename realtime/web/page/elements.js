@@ -32,6 +32,11 @@ export function hook(root, name) {
   return root.querySelector(`[data-test="${name}"]`);
 }
 
+/** Changes a text only if it is another one: what is read aloud is not read again, and nothing is laid out anew. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
 /**
  * A meter: name, bar, value. `update(share, text)` moves it; `share` is of the bar, 0 to 1.
  * Screen readers read name and value; the bar is for the eyes.
@@ -51,7 +56,7 @@ export function meter(name, colour, hint = null) {
     update(share, text, leads = false) {
       row.style.setProperty("--share", String(Math.max(0, Math.min(1, share || 0))));
       row.classList.toggle("leads", leads);
-      if (value.textContent !== text) value.textContent = text;
+      setText(value, text);
     },
   };
 }

@@ -1,5 +1,7 @@
 // How files come in: chosen, dropped anywhere on the page, or pasted.
 
+import { size } from "./words.js";
+
 /** Calls `take(files)` for whatever is given to a door while it is open. Files given before this was called count. */
 export function receive(section, take) {
   const input = section.querySelector('input[type="file"]');
@@ -31,6 +33,12 @@ export function receive(section, take) {
 }
 
 const brings = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+
+/** Throws what can be known of a file without asking the server; `advice`: what to do about one that is too large. */
+export function checkSize(file, { upload_bytes }, advice = "") {
+  if (file.size === 0) throw new Error("The file is empty: choose another one.");
+  if (file.size > upload_bytes) throw new Error(`The file has ${size(file.size)}, and at most ${size(upload_bytes)} are taken${advice}.`);
+}
 
 /** Gives files to another door, and goes there unless there is something to do here (`stay`). */
 export function handOver(door, files, stay = false) {

@@ -39,6 +39,12 @@ export function reading(label, confidence) {
   return Number.isFinite(confidence) ? `${labelName(label)}, ${percent(confidence)}` : labelName(label ?? "none");
 }
 
+/** What helps where no face was found. */
+export const TO_BE_FOUND = "Faces should look towards the camera, be well lit, and not be too small.";
+
+/** What else is to be known of a result; that there is no face in it is said where faces would be. */
+export const notesOf = ({ notes, people }) => notes.filter((note) => people.length || !/no face/i.test(note));
+
 /** A moment: "0:04.2", "1:02:13.0"; without tenths "0:04". */
 export function clock(seconds, tenths = true) {
   const rounded = tenths ? Math.round(Math.max(0, seconds) * 10) / 10 : Math.round(Math.max(0, seconds));
@@ -95,6 +101,12 @@ export function size(bytes) {
 }
 
 export const count = (number, one, many = `${one}s`) => `${number === 0 ? "no" : number} ${number === 1 ? one : many}`;
+
+/** Where a camera stands in the line for a place. */
+export function placeInLine(ahead) {
+  const before = ahead === 0 ? "you are next in line." : `${count(ahead, "camera")} ${ahead === 1 ? "is" : "are"} before yours in line.`;
+  return `Every place is taken: ${before}`;
+}
 
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 

@@ -47,8 +47,9 @@ def test_what_a_server_says_of_its_model(client, reader):
 def test_the_page_and_its_files_are_given_by_name_alone(client):
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
-    files = re.findall(r'(?:src|href)="/?(page/[\w.-]+)"', page.text)
-    assert any(file.endswith(".js") for file in files)
+    files = re.findall(r'(?:src|href)="/?(page/[\w./-]+)"', page.text)
+    assert {"page/app.js", "page/favicon.svg", "page/style/tokens.css"} <= set(files)
+    files += [f"page/{door}/door.js" for door in ("live", "video", "photo")]
     for file in files:
         given = client.get(f"/{file}")
         assert given.status_code == 200, file
@@ -65,6 +66,13 @@ def test_the_page_and_its_files_are_given_by_name_alone(client):
         ".",
         "%00",
         "app.js%00.css",
+        "app.js/",
+        "live",
+        "live/",
+        "live/../app.js/",
+        "live//door.js",
+        "live/door.js/",
+        "live/..%2F..%2Fapp.py",
         "//etc/passwd",
     ):
         refused = client.get(f"/page/{name}")

@@ -1,8 +1,8 @@
 // A video of the user's own disk, with what was read in it painted over every frame.
 
-import { hook } from "./elements.js";
-import { paint } from "./painter.js";
-import { clock, labelName, personNumber } from "./words.js";
+import { hook } from "../elements.js";
+import { paint, sameShape } from "../painting/painter.js";
+import { clock, labelName, personNumber } from "../words.js";
 
 const NO_NODE = -32768; // a frame without a face, in the mesh that the server sends
 
@@ -44,10 +44,9 @@ export class Player {
     this.#address = URL.createObjectURL(file);
     video.addEventListener("error", onUnplayable, { once: true });
     video.addEventListener("loadedmetadata", () => {
-      const ratio = video.videoWidth / video.videoHeight;
-      // Sound alone, or a picture of another shape than was read: boxes would lie beside the faces.
-      if (!(Math.abs(Math.log((ratio * height) / width)) < 0.03)) onUnplayable();
-      else this.#showTime();
+      // Sound alone, or a picture of another shape than was read, cannot be shown with boxes.
+      if (sameShape([video.videoWidth, video.videoHeight], result.image_size)) this.#showTime();
+      else onUnplayable();
     });
     for (const event of ["play", "pause", "ended"]) video.addEventListener(event, () => this.#showState());
     video.addEventListener("pause", () => onPause(this.#shown_s));
@@ -162,7 +161,6 @@ export class Player {
       mesh: wantsMesh,
       edges: this.#model.layout.edges,
       colours: this.#model.colours,
-      labels: this.#model.labels,
       name: labelName,
       number: personNumber,
       letters: (Math.min(18, Math.max(12, this.#canvas.clientWidth / 42)) * width) / this.#canvas.clientWidth,

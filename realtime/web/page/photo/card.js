@@ -1,80 +1,16 @@
-// The photo door: a card per photo, with every face in it.
+// A photo with every face in it: what happens to it, and what was read.
 
-import { forget, isAbort, resultOf, uploadPatiently } from "./api.js";
-import { element, fromTemplate, hook, meters } from "./elements.js";
-import { handOver } from "./intake.js";
-import { paint } from "./painter.js";
-import * as words from "./words.js";
+import { forget, isAbort, resultOf, uploadPatiently } from "../api.js";
+import { element, fromTemplate, hook, meters } from "../elements.js";
+import { checkSize, handOver } from "../intake.js";
+import { paint, sameShape } from "../painting/painter.js";
+import * as words from "../words.js";
+import { pictureOf } from "./picture.js";
 
-const { count, labelName, personName, personNumber, reading, size } = words;
+const { count, labelName, notesOf, personName, personNumber, reading, TO_BE_FOUND } = words;
 const MANY = 3; // so many people stand below the photo instead of beside it
-const SHOWN_SIDE = 1600; // pixels: larger photos are kept smaller
 
-let door = null;
-
-export function open(section, model) {
-  door = new PhotoDoor(section, model);
-}
-export const take = (files) => door.take(files);
-export const busy = () => door.isBusy;
-
-class PhotoDoor {
-  #section;
-  #model;
-  #cards = [];
-  #working = false;
-
-  constructor(section, model) {
-    this.#section = section;
-    this.#model = model;
-    const { limits } = model;
-    section.querySelector("#photo-limits").textContent =
-      `JPEG, PNG, WebP and others, as many as you like, up to ${size(limits.upload_bytes)} each. ` +
-      `Up to ${limits.photo_faces} faces are read in a photo.`;
-  }
-
-  get isBusy() {
-    return this.#cards.some((card) => card.isWaiting);
-  }
-
-  take(files) {
-    const videos = files.filter((file) => file.type.startsWith("video/"));
-    const photos = files.filter((file) => !videos.includes(file));
-    if (videos.length) handOver("video", videos, photos.length > 0);
-    for (const file of photos) {
-      const card = new PhotoCard(file, this.#model, () => this.#remove(card));
-      this.#cards.push(card);
-      this.#section.querySelector("#photo-list").append(card.root);
-    }
-    this.#section.classList.toggle("has-readings", this.#cards.length > 0);
-    this.#work();
-  }
-
-  async #work() {
-    if (this.#working) return;
-    this.#working = true;
-    let done = 0;
-    for (let card; (card = this.#cards.find((one) => one.isWaiting)); done += 1) {
-      this.#tell(`Reading ${card.file.name}`);
-      await card.work();
-    }
-    this.#working = false;
-    this.#tell(`${count(done, "photo")} read`);
-  }
-
-  #tell(text) {
-    this.#section.querySelector("#photo-progress").textContent = text;
-  }
-
-  #remove(card) {
-    card.close();
-    this.#cards.splice(this.#cards.indexOf(card), 1);
-    this.#section.classList.toggle("has-readings", this.#cards.length > 0);
-    hook(this.#section, "photo-input").focus();
-  }
-}
-
-class PhotoCard {
+export class PhotoCard {
   root = fromTemplate("photo-item");
   isWaiting = true;
   #model;
@@ -101,7 +37,7 @@ class PhotoCard {
     const { signal } = this.#abort;
     let job = null;
     try {
-      this.#check();
+      checkSize(this.file, this.#model.limits);
       this.root.querySelector("progress").hidden = false;
       this.#say("Reading …");
       this.#picture = await pictureOf(this.file);
@@ -129,12 +65,6 @@ class PhotoCard {
     this.root.remove();
   }
 
-  #check() {
-    const { upload_bytes } = this.#model.limits;
-    if (this.file.size === 0) throw new Error("The file is empty: choose another one.");
-    if (this.file.size > upload_bytes) throw new Error(`The file has ${size(this.file.size)}, and at most ${size(upload_bytes)} are taken.`);
-  }
-
   #show(result) {
     if (result.kind !== "photo") {
       handOver("video", [this.file]);
@@ -142,10 +72,10 @@ class PhotoCard {
       return;
     }
     this.#result = result;
-    const { people, notes } = result;
+    const { people } = result;
     this.root.classList.toggle("many", people.length >= MANY);
     this.#say("");
-    this.root.querySelector(".notes").append(...notes.filter((note) => people.length || !/no face/i.test(note)).map((note) => element("li", {}, note)));
+    this.root.querySelector(".notes").append(...notesOf(result).map((note) => element("li", {}, note)));
     const said = people.map(({ face, label, confidence }) => `${personName(face)}: ${reading(label, confidence)}.`);
     this.#canvas.setAttribute("aria-label", `${this.file.name}: ${count(people.length, "face")}. ${said.join(" ")}`);
     this.root.querySelector(".people").append(...(people.length ? people.map((person) => this.#person(person)) : [nobody()]));
@@ -196,14 +126,12 @@ class PhotoCard {
     const ratio = Math.min(2, devicePixelRatio || 1);
     [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
     const [wide, high] = this.#result?.image_size ?? [1, 1];
-    const scale = [canvas.width / wide, canvas.height / high];
     // A file that browser and server turn differently: better no boxes than boxes beside the faces.
-    const fits = this.#result && Math.abs(Math.log(scale[0] / scale[1])) < 0.03;
+    const fits = this.#result && sameShape([canvas.width, canvas.height], this.#result.image_size);
     paint(canvas.getContext("2d"), this.#picture, fits ? this.#result.people : [], {
-      scale,
+      scale: [canvas.width / wide, canvas.height / high],
       mesh: false,
       colours: this.#model.colours,
-      labels: this.#model.labels,
       name: labelName,
       number: personNumber,
       letters: Math.min(18, Math.max(12, width / 48)) * ratio,
@@ -211,27 +139,4 @@ class PhotoCard {
   }
 }
 
-const nobody = () =>
-  element(
-    "p",
-    { class: "status" },
-    "No face was found here. Faces should look towards the camera, be well lit, and not be too small.",
-  );
-
-/** The picture of a file as a canvas, at most SHOWN_SIDE large; null if the browser does not know its kind. */
-async function pictureOf(file) {
-  let picture;
-  try {
-    picture = await createImageBitmap(file);
-  } catch {
-    return null;
-  }
-  const scale = Math.min(1, SHOWN_SIDE / Math.max(picture.width, picture.height));
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  picture.close();
-  return canvas;
-}
+const nobody = () => element("p", { class: "status" }, `No face was found here. ${TO_BE_FOUND}`);

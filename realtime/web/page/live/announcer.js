@@ -1,6 +1,7 @@
 // What is said to those who do not see the picture: changes, politely, and what the picture shows when one asks.
 
-import { count, labelName, percent, personName, STATES } from "./words.js";
+import { setText } from "../elements.js";
+import { count, labelName, percent, personName, STATES } from "../words.js";
 
 const EVERY_MS = 2000;
 const DESCRIBED_MS = 1000;
@@ -73,8 +74,4 @@ function side([left, , right], width, mirrored) {
   const seen = mirrored ? 1 - middle : middle;
   if (seen < 0.37) return "on the left";
   return seen > 0.63 ? "on the right" : "in the middle";
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }

@@ -1,8 +1,8 @@
 // Recordings: begun, ended, and handed over as links that work for a while.
 
-import { address, request } from "./api.js";
-import { element } from "./elements.js";
-import { clock, length } from "./words.js";
+import { address, request } from "../api.js";
+import { element } from "../elements.js";
+import { clock, length } from "../words.js";
 
 const FILES = [
   ["annotated.mp4", "Annotated video", "video"],

@@ -1,7 +1,7 @@
 // The canvas of the live door: a picture of the camera and what was read in it, always both of the same moment.
 
-import { paint } from "./painter.js";
-import { labelName, STATES } from "./words.js";
+import { paint } from "../painting/painter.js";
+import { labelName, personNumber, STATES } from "../words.js";
 
 const LETTERS_PX = 14; // on the screen
 const NARROWEST_PX = 240;
@@ -40,7 +40,7 @@ export class Picture {
       edges: layout.edges,
       colours,
       name: words,
-      number: (face) => String(face + 1),
+      number: personNumber,
       mesh,
       mirrored,
       time_s,

@@ -1,8 +1,8 @@
 // The cards of those who are in front of the camera: what is said of them now, and their last half minute.
 
-import { element, meters } from "./elements.js";
-import { Timeline } from "./timeline.js";
-import { labelHint, labelName, percent, personName, STATES } from "./words.js";
+import { element, meters, setText } from "../elements.js";
+import { Timeline } from "../painting/timeline.js";
+import { labelHint, labelName, percent, personName, STATES } from "../words.js";
 
 const SPAN_S = 30;
 const UPDATE_MS = 100; // faster than this nobody reads
@@ -144,8 +144,4 @@ class Card {
     this.#timeline.close();
     this.node.remove();
   }
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }

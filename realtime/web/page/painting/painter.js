@@ -63,6 +63,11 @@ function attentionStrength(attention) {
   return relative.map((value) => Math.min(1, Math.max(0, (value - 1) / (top - 1))));
 }
 
+/** Whether pictures of these sizes have one shape; where not, boxes of one would lie beside the faces of the other. */
+export function sameShape([width, height], [otherWidth, otherHeight]) {
+  return Math.abs(Math.log((width * otherHeight) / (height * otherWidth))) < 0.03;
+}
+
 function viewOf({ scale = 1, mirrored = false }, width) {
   const [x, y] = Array.isArray(scale) ? scale : [scale, scale];
   return { mirrored, x: mirrored ? (value) => width - value * x : (value) => value * x, y: (value) => value * y };

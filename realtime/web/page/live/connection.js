@@ -1,7 +1,7 @@
 // The live socket: pictures go out as the server has time for them, results come back. When it breaks, it is opened
 // again, after waits that grow, and says so meanwhile.
 
-import { address } from "./api.js";
+import { address } from "../api.js";
 
 const UNANSWERED = 2; // pictures that may be on their way or in work
 const PATIENCE_MS = 1000; // a picture that was not answered for so long was passed over
