@@ -129,9 +129,9 @@ export class Recordings {
     const item = element(
       "li",
       { class: "card live-kept", test: "live-recording", tabIndex: -1 },
-      element("h3", {}, seconds ? `Recording of ${length(seconds)}` : "Recording"),
+      element("div", { class: "live-kept-head" }, element("h3", {}, seconds ? `Recording of ${length(seconds)}` : "Recording"), remove),
       element("p", { class: "hint" }, `STGT keeps it until ${until}, then deletes it. Download what you want to keep.`),
-      element("div", { class: "row" }, ...links, remove),
+      element("div", { class: "row" }, ...links),
     );
     remove.addEventListener("click", () => this.#remove(id, remove));
     this.#items.set(id, item);
