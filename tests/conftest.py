@@ -19,11 +19,14 @@ import lightning  # noqa: F401
 import stgt.synthetic
 from stgt.telemetry import refuse_telemetry
 
-# As every command does.
-refuse_telemetry()
-
 # Some native library starts a profiling timer in long test processes, and its signal would end them.
 signal.signal(signal.SIGPROF, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_reported() -> None:
+    """As in every command. Not on import: processes that pytest starts to share its work would take it for their proxy."""
+    refuse_telemetry()
 
 
 @pytest.fixture(autouse=True)
