@@ -25,7 +25,7 @@ signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_reported() -> None:
-    """As in every command. Not on import: processes that pytest starts to share its work would take it for their proxy."""
+    """As in every command. Not on import: the processes among which pytest divides tests would take it for a proxy."""
     refuse_telemetry()
 
 
