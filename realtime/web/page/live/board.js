@@ -56,6 +56,7 @@ export class Board {
 
   /** Puts everything into the state of a phase, with a note or none. */
   show(phase, note = "", trouble = false) {
+    const wasStopping = this.#phase === "stopping"; // then there was nothing that could have the focus
     this.#phase = phase;
     const off = phase === "off";
     const ready = phase === "ready";
@@ -69,7 +70,7 @@ export class Board {
     parts.veil.hidden = ready;
     parts["veil-hint"].hidden = !off || trouble;
     parts.status.classList.toggle("trouble", trouble);
-    if (focused?.hidden) (off ? parts.start : parts.stop).focus();
+    if (focused?.hidden || (wasStopping && focused === document.body)) (off ? parts.start : parts.stop).focus();
     setText(parts["veil-title"], VEILS[phase] ?? "");
     this.note = note;
   }
