@@ -41,7 +41,7 @@ def watch(options: LiveOptions) -> int:
 
         check_target(options.record)  # said at once, before anything is loaded
     reader_left: BrokenPipeError | None = None
-    with finished_on_signals(), contextlib.ExitStack() as stack:
+    with finished_on_signals("stgt live"), contextlib.ExitStack() as stack:
         try:
             program = open_program(options, stack)
         except KeyboardInterrupt:  # nothing was begun yet

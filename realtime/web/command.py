@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import importlib.util
+import logging
 import os
 import socket
 import ssl
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from .service import Service
 
 _NEEDED = ("fastapi", "uvicorn", "websockets", "python_multipart")
-_CONNECTIONS = 256
 _GRACE_S = 1  # uvicorn takes whole seconds
 _END_S = 2.5  # after a signal: what has not ended by itself until then is cut off
 
@@ -37,13 +37,16 @@ def main(arguments: list[str]) -> int:
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise MissingExtraError("stgt web", "web")
     begun = False
-    with finished_on_signals(), contextlib.ExitStack() as stack:
+    with finished_on_signals("stgt web") as interrupted, contextlib.ExitStack() as stack:
         try:
             if options.certificate is not None:
                 check_certificate(options)
             listener = stack.enter_context(listen(options))
             service = stack.enter_context(contextlib.closing(open_service(options)))
+            if interrupted():
+                return 130
             begun = True
+            log_defects_alone()
             serve(options, service, listener)
         except KeyboardInterrupt:  # how a server ends
             if not begun:
@@ -116,6 +119,11 @@ def open_service(options: WebOptions) -> "Service":
     return Service(reader, options.limits, options.checkpoint, options.token, options.temporary)
 
 
+def log_defects_alone() -> None:
+    """From now on. Warnings are about visitors' files, by their names: they are told to the visitors as notes."""
+    logging.getLogger("stgt").setLevel(logging.ERROR)
+
+
 def serve(options: WebOptions, service: "Service", listener: socket.socket) -> None:
     """Answer requests until a signal comes; it is raised as KeyboardInterrupt then."""
     from .app import create_app
@@ -129,13 +137,13 @@ def server_settings(app: "ASGIApp", options: WebOptions) -> "uvicorn.Config":
     """How uvicorn serves an application."""
     import uvicorn
 
-    from .connections import HttpConnection, SocketConnection
+    from .connections import HttpConnection, SocketConnection, kept_to
 
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http=HttpConnection,
-        ws=SocketConnection,
+        http=kept_to(options.limits, HttpConnection),
+        ws=kept_to(options.limits, SocketConnection),
         ws_max_size=options.limits.live_frame_bytes,
         ws_per_message_deflate=False,  # pictures are compressed already, and what grows when it is unpacked is a risk
         lifespan="off",
@@ -144,7 +152,7 @@ def server_settings(app: "ASGIApp", options: WebOptions) -> "uvicorn.Config":
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_CONNECTIONS,
+        limit_concurrency=options.limits.connections,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=options.certificate,
         ssl_keyfile=options.key,

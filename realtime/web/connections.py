@@ -6,26 +6,27 @@ a peer that never reads, answers pings whether or not the answers are read, and 
 """
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-_HEAD_S = 10.0  # for the head of a request
-_STALL_S = 30.0  # for a peer to read on
+from .limits import Limits
+
 _FRAGMENTS = 256  # of one message
 
 
 class _Impatient(asyncio.Protocol):
     """Cuts off a peer that does not read on."""
 
+    limits: ClassVar[Limits] = Limits()
     _stall: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
         """The peer does not read."""
         super().pause_writing()
-        self._stall = self.loop.call_later(_STALL_S, self.transport.abort)
+        self._stall = self.loop.call_later(self.limits.stall_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         """It reads again."""
@@ -45,7 +46,7 @@ class _Impatient(asyncio.Protocol):
     def _close_for_certain(self) -> None:
         """A transport that is closed still waits for its peer to read what is left: not for ever."""
         self.transport.close()
-        self.loop.call_later(_STALL_S, self.transport.abort)
+        self.loop.call_later(self.limits.stall_s, self.transport.abort)
 
 
 class HttpConnection(_Impatient, H11Protocol):
@@ -56,7 +57,7 @@ class HttpConnection(_Impatient, H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """A peer has come, and should say soon what it wants."""
         super().connection_made(transport)
-        self._head = self.loop.call_later(_HEAD_S, transport.abort)
+        self._head = self.loop.call_later(self.limits.head_s, transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: a head is complete, or has begun."""
@@ -65,7 +66,7 @@ class HttpConnection(_Impatient, H11Protocol):
         if not waiting:
             self._end_head()
         elif self._head is None:
-            self._head = self.loop.call_later(_HEAD_S, self.transport.abort)
+            self._head = self.loop.call_later(self.limits.head_s, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
@@ -109,4 +110,12 @@ class SocketConnection(_Impatient, WebSocketsSansIOProtocol):
     def on_task_complete(self, task: "asyncio.Task[None]") -> None:
         """The handler has returned; uvicorn waits some seconds for the peer to close, too."""
         super().on_task_complete(task)
-        self.loop.call_later(_STALL_S, self.transport.abort)
+        self.loop.call_later(self.limits.stall_s, self.transport.abort)
+
+
+_Kind = TypeVar("_Kind", bound=type[_Impatient])
+
+
+def kept_to(limits: Limits, kind: _Kind) -> _Kind:
+    """A kind of connection that keeps to the limits of a server; uvicorn makes them without being told of any."""
+    return type(kind.__name__, (kind,), {"limits": limits})

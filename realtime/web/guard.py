@@ -20,7 +20,7 @@ from .hosts import Hosts, check_origin
 if TYPE_CHECKING:
     from .limits import Limits
 
-log = logging.getLogger("stgt.web")
+logger = logging.getLogger("stgt.web")
 
 _SIGN_IN = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>stgt web</title><h1>This page needs its token</h1>
@@ -79,7 +79,7 @@ class Guard:
         except ClientDisconnect:
             return
         except Exception:
-            log.exception("%s %s", scope["method"], scope["path"])
+            logger.exception("%s %r", scope["method"], scope["path"])  # quoted: a path may hold lines of its own
             if answer.started:
                 raise
             await answer.say(HTTPException(500, "the server met an error of its own; its log says more"))

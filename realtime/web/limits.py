@@ -11,6 +11,8 @@ class Limits:
     """How much a server takes on. Sizes in bytes, times in seconds.
 
     Attributes:
+        connections: at once; more are turned away.
+        head_s: for the head of a request to come.
         upload_bytes: of one file.
         uploads: files that are being sent at once.
         body_bytes: of a request that carries no file.
@@ -43,6 +45,8 @@ class Limits:
         send_timeout_s: a client that takes longer to receive a message is gone.
     """
 
+    connections: int = 256
+    head_s: float = 10.0
     upload_bytes: int = 500 * _MIB
     uploads: int = 3
     body_bytes: int = 64 * 1024

@@ -240,17 +240,18 @@ def test_keys_are_obeyed_while_no_picture_comes(reader, landmarker, made_source,
     assert frames == [0], "the next picture would have come a second after the first"
 
 
-def test_termination_and_ctrl_c_interrupt_once():
+def test_termination_and_ctrl_c_interrupt_once(capsys):
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in before:
         finished = False
-        with finished_on_signals():
+        with finished_on_signals("stgt nothing"):
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
             signal.raise_signal(number)  # something is being finished now
             finished = True
         assert finished
     assert {number: signal.getsignal(number) for number in before} == before
+    assert capsys.readouterr().err.startswith("stgt nothing: finishing")
 
 
 def test_a_source_without_frames_is_said(capsys):

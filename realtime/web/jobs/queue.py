@@ -9,10 +9,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from stgt.errors import StgtError
+from stgt.faces.landmarker import FaceLandmarker
 
+from ..landmarkers import Landmarkers
 from ..limits import Limits
 from .job import Cancelled, Job, JobState
-from .landmarkers import Landmarkers
 
 if TYPE_CHECKING:
     from stgt.inference import ExpressionReader
@@ -24,6 +25,7 @@ logger = logging.getLogger("stgt")
 
 _TIDY_EVERY_S = 5.0
 _JOIN_S = 10.0
+_LANDMARKERS = 2  # that stay open; each has networks in memory
 _NICE = 5  # who is read live must not wait for those who are read in the background
 _DEFECT = "reading it failed because of a defect in this program; the server's log says more"
 _DISK_FULL = "the server's disk is full; make room there"
@@ -57,6 +59,7 @@ class Jobs:
         self._running: list[Job] = []
         self._changed = threading.Condition()
         self._closed = False
+        self._landmarkers = Landmarkers(lambda faces: FaceLandmarker(faces=faces), _LANDMARKERS)
         self._threads = [threading.Thread(target=self._work, name="stgt-jobs", daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
@@ -148,6 +151,7 @@ class Jobs:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(_JOIN_S)
+        self._landmarkers.close()
         for job in jobs:
             self._forget(job)
 
@@ -160,15 +164,14 @@ class Jobs:
         """What a worker does all day."""
         if hasattr(os, "setpriority"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)  # Linux: of this thread and its children
-        with Landmarkers() as landmarkers:
-            while (job := self._next()) is not None:
-                try:
-                    self._work_at(job, landmarkers)
-                finally:
-                    with self._changed:
-                        self._running.remove(job)
-                    if job.is_cancelled:
-                        self._forget(job)
+        while (job := self._next()) is not None:
+            try:
+                self._work_at(job)
+            finally:
+                with self._changed:
+                    self._running.remove(job)
+                if job.is_cancelled:
+                    self._forget(job)
 
     def _next(self) -> Job | None:
         """The next job, as soon as there is one; None: there will be none."""
@@ -185,13 +188,15 @@ class Jobs:
                     return job
             self._tidy()
 
-    def _work_at(self, job: Job, landmarkers: Landmarkers) -> None:
+    def _work_at(self, job: Job) -> None:
         from .stages import draw, read
 
-        drawing = job.stage == "drawing"
         error = None
         try:
-            (draw if drawing else read)(job, self.reader, self.limits, landmarkers)
+            if job.stage == "drawing":
+                draw(job, self.reader, self.limits)
+            else:
+                read(job, self.reader, self.limits, self._landmarkers)
         except Cancelled:
             job.end("cancelled")
             return

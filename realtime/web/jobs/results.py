@@ -52,7 +52,7 @@ class PersonResult(BaseModel):
     first_s: float
     last_s: float
     seen_s: float
-    seconds: dict[str, float] = Field(description="How long each label was the one that was said.")
+    seconds: dict[str, float] = Field(description="Of seen_s, how long each label was the one that was said.")
     windows: list[WindowResult]
     boxes: list[Box | None] = Field(description="Per frame.")
 
@@ -169,7 +169,7 @@ def _person(number: int, reading: Reading) -> PersonResult:
     track = reading.track
     seen = np.flatnonzero(track.valid)
     whole = reading.clip_probabilities
-    each_s = np.diff(track.times, append=track.times[-1:])
+    seen_s = np.diff(track.times, append=track.times[-1:]) * track.valid
     return PersonResult(
         face=number,
         label=reading.label,
@@ -177,8 +177,8 @@ def _person(number: int, reading: Reading) -> PersonResult:
         probabilities=_known_all(whole),
         first_s=float(track.times[seen[0]]),
         last_s=float(track.times[seen[-1]]),
-        seen_s=round(float(each_s[seen].sum()), 4),
-        seconds=_seconds(reading),
+        seen_s=round(float(seen_s.sum()), 4),
+        seconds=_seconds(reading, seen_s),
         windows=[_window(prediction) for prediction in reading],
         boxes=_boxes(track),
     )
@@ -208,12 +208,21 @@ def _photo_face(face: "PhotoFace", landmarks: np.ndarray) -> PhotoFaceResult:
     )
 
 
-def _seconds(reading: Reading) -> dict[str, float]:
+def _seconds(reading: Reading, seen_s: np.ndarray) -> dict[str, float]:
+    """How long each label was said: a frame in which the person is seen belongs to the nearest window that says one.
+
+    Args:
+        reading: of a person.
+        seen_s: of each frame, for how long it shows them.
+    """
     seconds = dict.fromkeys(reading.labels, 0.0)
-    for start_s, end_s, label, _, _ in tables.label_spans(reading):
-        if label != NO_LABEL:
-            seconds[label] = seconds.get(label, 0.0) + end_s - start_s
-    return {label: round(value, 3) for label, value in seconds.items()}
+    spoken = [prediction for prediction in reading if prediction.label != NO_LABEL]
+    if spoken:
+        middles = np.array([prediction.middle_s for prediction in spoken])
+        nearest = np.searchsorted((middles[1:] + middles[:-1]) / 2, reading.track.times)
+        for prediction, value in zip(spoken, np.bincount(nearest, seen_s, len(spoken)), strict=True):
+            seconds[prediction.label] = seconds.get(prediction.label, 0.0) + float(value)
+    return {label: round(value, 4) for label, value in seconds.items()}
 
 
 def _boxes(track: LandmarkTrack) -> list[list[float] | None]:

@@ -1,6 +1,7 @@
 """The addresses of jobs: send a file, ask how far it is, take the results, end it."""
 
 import re
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -23,6 +24,10 @@ _RETRY_S = "5"
 _NO_JOB = "there is no such job; results are forgotten after a while, so send the file again"
 _FULL = "many files are waiting to be read; try again soon"
 
+# A field that is there must say something: one that is empty is a mistake of whoever filled the form.
+_FACES = re.compile("[0-9]{1,3}")
+_NEUTRAL = re.compile(r"[0-9]+(\.[0-9]+)?-[0-9]+(\.[0-9]+)?")
+
 JobId = Annotated[str, Path(max_length=64)]
 
 _FORM = {
@@ -42,7 +47,7 @@ _FORM = {
                         },
                         "neutral": {
                             "type": "string",
-                            "pattern": r"^\d+(\.\d+)?-\d+(\.\d+)?$",
+                            "pattern": f"^{_NEUTRAL.pattern}$",
                             "description": "Start and end in seconds of a part in which the face is neutral, as 0-1.5.",
                         },
                     },
@@ -199,14 +204,17 @@ def _options(fields: dict[str, str], limits: Limits) -> tuple[int | None, tuple[
     Raises:
         HTTPException: 422, they make no sense.
     """
-    faces, neutral = fields.get("faces", ""), fields.get("neutral", "")
-    if faces and not (re.fullmatch("[0-9]{1,3}", faces) and 1 <= int(faces) <= limits.faces):
+    faces, neutral = fields.get("faces"), fields.get("neutral")
+    if faces is not None and not (_FACES.fullmatch(faces) and 1 <= int(faces) <= limits.faces):
         raise HTTPException(422, f"faces must be a whole number from 1 to {limits.faces}")
-    try:
-        neutral_s = parse_neutral(neutral) if neutral else None
-    except StgtError:
-        raise HTTPException(422, "neutral must be the start and the end of a part in seconds, as 0-1.5") from None
-    return int(faces) if faces else None, neutral_s
+    return None if faces is None else int(faces), None if neutral is None else _neutral_part(neutral)
+
+
+def _neutral_part(text: str) -> tuple[float, float]:
+    if _NEUTRAL.fullmatch(text):
+        with suppress(StgtError):
+            return parse_neutral(text)
+    raise HTTPException(422, "neutral must be the start and the end of a part in seconds, as 0-1.5")
 
 
 def _kept(

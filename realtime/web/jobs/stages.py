@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from ..decoding import ChildSource
+from ..landmarkers import Landmarkers
 from ..limits import Limits
 from .job import Job
-from .landmarkers import Landmarkers
 
 if TYPE_CHECKING:
     from stgt.inference import ExpressionReader
@@ -24,19 +24,20 @@ def read(job: Job, reader: "ExpressionReader", limits: Limits, landmarkers: Land
     with ChildSource(job.upload.file, limits, job.upload.name, job.reads_from) as source:
         job.kind = source.kind
         if source.kind == "photo":
-            faces = photos.read(job, source, reader, landmarkers.for_faces(job.faces or limits.photo_faces))
+            with landmarkers.lent(job.faces or limits.photo_faces) as landmarker:
+                faces = photos.read(job, source, reader, landmarker)
             job.notes += source.notes
             results.keep_photo(job, source, reader, faces)
         else:
-            landmarker = landmarkers.for_faces(job.faces or 1)
-            video = videos.read(job, source, reader, landmarker)
+            with landmarkers.lent(job.faces or 1) as landmarker:
+                video = videos.read(job, source, reader, landmarker)
             job.notes += source.notes
             results.keep_video(job, source, reader, video)
     job.reads_from(None)
     job.has_result = True
 
 
-def draw(job: Job, reader: "ExpressionReader", limits: Limits, landmarkers: Landmarkers) -> None:  # noqa: ARG001
+def draw(job: Job, reader: "ExpressionReader", limits: Limits) -> None:
     """Draw the annotated video of a job that was read; its tracks are in its folder.
 
     Raises:

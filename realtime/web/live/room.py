@@ -4,11 +4,13 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from stgt.errors import StgtError
 
+from ...session import session_landmarker
+from ..landmarkers import Landmarkers
 from ..limits import Limits
-from .landmarkers import Landmarkers
 from .memory import keep_heaps_few
 from .recordings import KeptRecordings
 from .turns import Turns
@@ -67,7 +69,7 @@ class LiveRoom:
         self._line: list[Place] = []
         self._stops: dict[Place, Callable[[], None]] = {}
         self._closed = False
-        self.landmarkers = Landmarkers(limits.live_sessions)
+        self.landmarkers = Landmarkers(partial(session_landmarker, shared=True), limits.live_sessions)
         self.recordings = KeptRecordings(limits)
         self.turns = Turns()
         self.threads = ThreadPoolExecutor(limits.live_sessions, thread_name_prefix="live")

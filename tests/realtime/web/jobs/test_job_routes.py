@@ -117,6 +117,9 @@ def test_failures_are_told_in_one_sentence(client):
         ({"faces": "1" * 900}, "faces"),
         ({"neutral": "2-1"}, "neutral"),
         ({"neutral": "now"}, "neutral"),
+        ({"neutral": ""}, "neutral"),
+        ({"neutral": "1.-2"}, "neutral"),
+        ({"faces": ""}, "faces"),
     ],
 )
 def test_options_that_make_no_sense(client, service, clip, fields, word):

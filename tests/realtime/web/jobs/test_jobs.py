@@ -47,7 +47,7 @@ def test_one_person_is_read_as_predict_reads_them(line, clip, rendered_face_clip
     assert person["probabilities"] == reading.clip_probabilities.tolist()
     assert person["label"] == reading.label
     assert len(result["times"]) == len(person["boxes"]) == len(reading.track)
-    assert sum(person["seconds"].values()) == pytest.approx(reading[-1].end_s - reading[0].start_s, abs=0.01)
+    assert sum(person["seconds"].values()) == pytest.approx(person["seen_s"], abs=1e-3)
 
     tables.write_csv(tmp_path / "predict.csv", reader.labels, reading)
     expected = (tmp_path / "predict.csv").read_text().replace(str(rendered_face_clip), "Grandma's birthday.mp4")
@@ -56,6 +56,15 @@ def test_one_person_is_read_as_predict_reads_them(line, clip, rendered_face_clip
     mesh = np.frombuffer((line.folder(state.id) / "mesh-0.bin").read_bytes(), "<i2")
     mesh = mesh.reshape(len(reading.track), len(reader.layout), 2)
     assert np.abs(mesh / 2 - reading.track.points[:, reader.layout.landmarks, :2]).max() <= 0.25
+
+
+def test_labels_count_only_while_the_person_is_in_sight(line, face_frames, encode_pictures):
+    face = [rgb for _, rgb in face_frames[:16]]
+    nobody = [np.full_like(face[0], 90)] * 24
+    (person,) = result_of(line, line.read(encode_pictures(face + nobody + face)))["people"]
+    assert person["last_s"] - person["first_s"] == pytest.approx(55 / 16, abs=0.01)
+    assert person["seen_s"] == pytest.approx(31 / 16, abs=0.2)  # MediaPipe follows a face for a moment after it went
+    assert sum(person["seconds"].values()) == pytest.approx(person["seen_s"], abs=1e-3)
 
 
 def test_several_people_are_told_apart(line, two_people_clip, reader):

@@ -3,14 +3,16 @@
 import asyncio
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
 
+from stgt.realtime.session import session_landmarker
+from stgt.realtime.web.landmarkers import Landmarkers
 from stgt.realtime.web.limits import Limits
-from stgt.realtime.web.live.landmarkers import Landmarkers
 from stgt.realtime.web.live.outbox import Outbox, OutboxFullError
 from stgt.realtime.web.live.room import LiveRoom, RoomIsFullError
 from stgt.realtime.web.live.turns import Turns
@@ -60,7 +62,7 @@ def test_closing_stops_whoever_is_inside():
 
 
 def test_landmarkers_are_used_again_by_those_with_as_many_faces():
-    pool = Landmarkers(2)
+    pool = Landmarkers(partial(session_landmarker, shared=True), 2)
     with pool.lent(1) as first:
         with pool.lent(1) as second:
             assert first is not second
@@ -141,7 +143,7 @@ def test_what_a_landmarker_saw_in_one_session_is_forgotten_in_the_next(reader, m
     """To the last bit, in a landmarker that has seen somebody else."""
     from stgt.realtime.session import LiveSession
 
-    pool = Landmarkers(1)
+    pool = Landmarkers(partial(session_landmarker, shared=True), 1)
     mirrored = [(time_s, np.ascontiguousarray(rgb[:, ::-1])) for time_s, rgb in face_frames]
 
     def seen(frames):

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -126,7 +126,8 @@ def serve(tmp_path) -> Iterator[Callable[..., Served]]:
         listener = socket.create_server(("127.0.0.1", 0))
         served = Served("127.0.0.1", listener.getsockname()[1], Scratch(tmp_path))
         served.sent = 0
-        server = uvicorn.Server(server_settings(small_app(limits or Limits(), token, hosts, served), parse([])))
+        options = replace(parse([]), limits=limits or Limits())
+        server = uvicorn.Server(server_settings(small_app(options.limits, token, hosts, served), options))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         while not server.started:

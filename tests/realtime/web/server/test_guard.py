@@ -181,7 +181,7 @@ def test_a_sender_that_drips_is_told_so(serve):
     served = serve(Limits(stall_s=0.3, upload_rate=1000))
 
     def drips() -> object:
-        for _ in range(40):
+        for _ in range(12):
             time.sleep(0.05)
             yield b"x"
 
@@ -190,17 +190,14 @@ def test_a_sender_that_drips_is_told_so(serve):
 
 
 @pytest.mark.parametrize(("sent", "answered_before"), [(b"", False), (UNFINISHED, False), (UNFINISHED, True)])
-def test_whoever_never_says_what_they_want_is_cut_off(serve, monkeypatch, answered_before, sent):
-    served = serve()
-    if not answered_before:
-        monkeypatch.setattr("stgt.realtime.web.connections._HEAD_S", 0.3)
+def test_whoever_never_says_what_they_want_is_cut_off(serve, answered_before, sent):
+    served = serve(Limits(head_s=0.5))
     with served.connect() as peer:
         if answered_before:
             peer.sendall(UNFINISHED + b"\r\n")
             content = b""
             while not content.endswith(b"}"):
                 content += peer.recv(4096)
-            monkeypatch.setattr("stgt.realtime.web.connections._HEAD_S", 0.3)
         peer.sendall(sent)
         began_s = time.monotonic()
         assert peer.recv(4096) == b""
@@ -222,9 +219,8 @@ def code_of_closing(socket, message) -> int:
     pytest.fail("the server took it")
 
 
-def test_a_client_that_never_reads_holds_its_handler_back_and_is_cut_off(serve, monkeypatch):
-    monkeypatch.setattr("stgt.realtime.web.connections._STALL_S", 2.0)
-    served = serve()
+def test_a_client_that_never_reads_holds_its_handler_back_and_is_cut_off(serve):
+    served = serve(Limits(stall_s=1.0))
 
     async def never_read() -> None:
         socket = await websockets.connect(f"ws://127.0.0.1:{served.port}/api/live", max_queue=1)
@@ -232,9 +228,9 @@ def test_a_client_that_never_reads_holds_its_handler_back_and_is_cut_off(serve, 
         held_back = 0
         while held_back == 0 or served.sent != held_back:
             held_back = served.sent
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
         assert held_back < 20_000  # what the buffers of two sockets take, of 100,000 kB
-        await asyncio.sleep(2.2)
+        await asyncio.sleep(1.1)
         with pytest.raises(websockets.exceptions.ConnectionClosedError):
             await asyncio.wait_for(read_all(socket), 10)
 

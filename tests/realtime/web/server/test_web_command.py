@@ -1,12 +1,17 @@
 """``stgt web`` as a program: how it starts, what it refuses, how it ends."""
 
+import http.client
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import cv2
+import numpy as np
 import psutil
 import pytest
 from stgt.realtime.web import command
@@ -104,41 +109,54 @@ def test_what_is_printed_when_it_is_ready(capsys):
     assert TOKEN not in capsys.readouterr().out  # whoever chose it knows it
 
 
-@pytest.fixture(scope="module")
-def long_upload(tmp_path_factory) -> bytes:
-    """A form with a video that takes long to read."""
-    import cv2
-    import numpy as np
-
-    path = tmp_path_factory.mktemp("media") / "long.avi"
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (640, 480))
-    frame = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+def form_with_video(folder: Path, size: tuple[int, int], frames: int) -> bytes:
+    """A form with a video in which nobody is."""
+    path = folder / "secret.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, size)
+    frame = np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), np.uint8)
     frame = cv2.GaussianBlur(frame, (0, 0), 9)
-    for _ in range(600):
+    for _ in range(frames):
         video.write(frame)
     video.release()
-    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="long.avi"\r\n\r\n'
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="secret.avi"\r\n\r\n'
     return head + path.read_bytes() + b"\r\n--edge--\r\n"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_in_time_with_open_sockets_and_a_running_job(tmp_path, long_upload, how):
-    import http.client
-    import json
+@pytest.fixture(scope="module")
+def nobody(tmp_path_factory) -> bytes:
+    return form_with_video(tmp_path_factory.mktemp("media"), (64, 48), 5)
 
+
+@pytest.fixture(scope="module")
+def long_upload(tmp_path_factory) -> bytes:
+    """It takes long to be read."""
+    return form_with_video(tmp_path_factory.mktemp("media"), (640, 480), 400)
+
+
+def wait_for(client, job: dict, condition) -> dict:
+    """A job as it is when the condition holds."""
+    end_s = time.monotonic() + 30
+    while not condition(job):
+        assert time.monotonic() < end_s, job
+        client.request("GET", f"/api/jobs/{job['id']}")
+        job = json.loads(client.getresponse().read())
+    return job
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_in_time_with_open_sockets_and_a_running_job(tmp_path, nobody, long_upload, how):
     program = [sys.executable, "-m", "stgt", "web", "--port", "0", "--temporary", str(tmp_path)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         line = server.stdout.readline()
         port = int(re.fullmatch(r"stgt web: http://127\.0\.0\.1:(\d+)/  \(Ctrl-C ends it\)\n", line)[1])
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        client.request("POST", "/api/predict", long_upload, {"Content-Type": "multipart/form-data; boundary=edge"})
-        job = json.loads(client.getresponse().read())
-        end_s = time.monotonic() + 30
-        while job["progress"]["done"] == 0:
-            assert time.monotonic() < end_s, job
-            client.request("GET", f"/api/jobs/{job['id']}")
-            job = json.loads(client.getresponse().read())
-            assert job["status"] in ("waiting", "running"), job
+        jobs = []
+        for upload in (nobody, long_upload):
+            client.request("POST", "/api/predict", upload, {"Content-Type": "multipart/form-data; boundary=edge"})
+            jobs.append(json.loads(client.getresponse().read()))
+        read = wait_for(client, jobs[0], lambda job: job["status"] not in ("waiting", "running"))
+        assert read["notes"] == ["no face was found in any of its frames"]
+        wait_for(client, jobs[1], lambda job: job["progress"]["done"] > 0)
         silent = socket.create_connection(("127.0.0.1", port))
         silent.sendall(b"GET / HTTP/1.1\r\n")
         children = psutil.Process(server.pid).children(recursive=True)
@@ -151,7 +169,7 @@ def test_it_ends_in_time_with_open_sockets_and_a_running_job(tmp_path, long_uplo
             server.send_signal(how)
             out, error = server.communicate(timeout=30)
             assert time.monotonic() - began_s < 5  # three, and what busy cores take to get to it
-        assert (server.returncode, out, error) == (0, "", "")
+        assert (server.returncode, out, error) == (0, "", "")  # not a word about a visitor's file
         silent.close()
         assert list(tmp_path.iterdir()) == []
         _, alive = psutil.wait_procs(children, timeout=3)
@@ -163,7 +181,10 @@ def test_it_can_be_interrupted_before_it_is_ready(tmp_path):
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         time.sleep(1.2)
         server.send_signal(signal.SIGINT)
-        out, _ = server.communicate(timeout=30)
+        try:
+            out, _ = server.communicate(timeout=30)
+        finally:
+            server.kill()
         assert out == ""
         assert server.returncode in (130, -signal.SIGINT)
         assert list(tmp_path.iterdir()) == []

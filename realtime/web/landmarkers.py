@@ -1,25 +1,25 @@
-"""Landmarkers that one session after the other uses: making one takes longer than a browser's first second."""
+"""Landmarkers that one session or job after the other uses: making one takes longer than most photos."""
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stgt.faces.landmarker import FaceLandmarker
-
-from ...session import session_landmarker
 
 
 class Landmarkers:
     """Keeps landmarkers that nobody uses at the moment.
 
-    Whoever gets one gets it for themselves. A `LiveSession` resets it before its first frame, so that nothing of one
-    session is seen in the next.
+    Whoever gets one gets it for themselves, and resets it before the first frame, so that nothing of what it saw
+    before is seen again.
 
     Args:
+        make: gives a new one for so many faces.
         most: that are kept.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, make: Callable[[int], FaceLandmarker], most: int) -> None:
+        self._make = make
         self._most = most
         self._lock = threading.Lock()
         self._idle: list[FaceLandmarker] = []
@@ -34,7 +34,7 @@ class Landmarkers:
     @contextlib.contextmanager
     def lent(self, faces: int) -> Iterator[FaceLandmarker]:
         """One for so many faces. If the block raises, it is not used again."""
-        landmarker = self._take(faces) or session_landmarker(faces, shared=True)
+        landmarker = self._take(faces) or self._make(faces)
         try:
             yield landmarker
         except BaseException:
