@@ -79,10 +79,11 @@ export class PersonOverTime {
     const { face, label, confidence, first_s, last_s, seen_s, seconds, windows } = this.#person;
     Object.assign(this.card.dataset, { face, label });
     this.card.querySelector("h4").textContent = personName(face);
-    this.card.querySelector(".shown").textContent = `whole video: ${words.reading(label, confidence)}`;
+    this.card.querySelector(".shown").textContent = words.summary(seconds);
     const sight = first_s === null ? "never in sight" : `in sight ${length(seen_s)}, from ${clock(first_s)} to ${clock(last_s)}`;
     this.card.querySelector(".person-head .figures").textContent = sight;
-    this.card.querySelector(".summary").textContent = words.summary(seconds);
+    // Datasets have one label for a clip: strong expressions count for more than what lies between them.
+    this.card.querySelector(".as-clip").textContent = `Taken as a single clip: ${words.reading(label, confidence)}`;
     this.#showSeconds(model, seconds);
     const fill = () => this.card.querySelector("tbody").append(...windows.map(rowOf));
     this.card.querySelector("details").addEventListener("toggle", fill, { once: true });
