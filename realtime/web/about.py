@@ -1,7 +1,6 @@
 """What a server says of itself: its model and its limits, and that it is alive."""
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,11 +59,11 @@ async def healthz() -> Health:
 @router.get("/api/model", tags=["about"])
 async def model(request: Request) -> ModelCard:
     """The model, what it can say, and what the server takes."""
-    return _model_card(request.app.state.service)
+    return request.app.state.model_card
 
 
-@lru_cache(maxsize=1)
-def _model_card(service: "Service") -> ModelCard:
+def model_card(service: "Service") -> ModelCard:
+    """What a service says of itself. Made at the start: what it imports would keep visitors waiting."""
     from stgt.evaluation.plots import PALETTE
 
     reader = service.reader

@@ -41,6 +41,7 @@ def create_app(service: Service, hosts: Hosts | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.service = service
+    app.state.model_card = about.model_card(service)
     app.add_middleware(Guard, limits=service.limits, token=service.token, hosts=hosts)
     app.add_exception_handler(HTTPException, _say_why)
     app.add_exception_handler(RequestValidationError, _say_what_is_wrong)

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -172,9 +173,14 @@ def announce(options: WebOptions, port: int) -> None:
             file=sys.stderr,
         )
     if options.open:
-        import webbrowser
+        open_browser(whole)
 
-        threading.Thread(target=webbrowser.open, args=(whole,), daemon=True).start()
+
+def open_browser(address: str) -> None:
+    """Open a page in the user's browser, which must not inherit what `refuse_telemetry` did to this process."""
+    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    command = [sys.executable, "-m", "webbrowser", address]
+    subprocess.Popen(command, env=dict(os.environ), start_new_session=True, **silent)
 
 
 def hosts_of(options: WebOptions) -> "Hosts":

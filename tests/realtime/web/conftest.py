@@ -27,9 +27,6 @@ import pytest
 from stgt.bench import sample_video
 from stgt.faces.video import open_source
 
-# Workers of pytest-xdist inherit the proxy that `refuse_telemetry` gave the process that started them.
-os.environ["no_proxy"] = "127.0.0.1,localhost"
-
 #: Tests with one of these are in one group: the servers are started once, and browsers do not starve each other.
 SERVED = {"web_server", "server", "chromium", "start_server"}
 

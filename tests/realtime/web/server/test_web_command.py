@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 
 from stgt.__main__ import dispatch
 from stgt.errors import MissingExtraError, StgtError
+from stgt.telemetry import refuse_telemetry
 
 TOKEN = "correct-horse-battery"
 
@@ -64,6 +65,22 @@ def test_without_its_packages_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(command, "_NEEDED", ("fastapi", "no_such_package"))
     with pytest.raises(MissingExtraError, match=re.escape("pip install 'stgt[web]'")):
         dispatch(["web"])
+
+
+def test_the_browser_that_is_opened_keeps_its_own_proxy(monkeypatch, tmp_path):
+    script, seen = tmp_path / "browser", tmp_path / "seen"
+    script.write_text(f'#!/bin/sh\n{{ echo "$1"; env; }} > {seen}.part && mv {seen}.part {seen}\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{script} %s")
+    monkeypatch.delenv("https_proxy", raising=False)
+    refuse_telemetry()
+    command.open_browser("http://127.0.0.1:1/?token=a")
+    end_s = time.monotonic() + 30
+    while not seen.exists() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    address, *environment = seen.read_text().splitlines()
+    assert address == "http://127.0.0.1:1/?token=a"
+    assert not [line for line in environment if line.startswith("https_proxy=")]
 
 
 def test_where_the_token_comes_from(monkeypatch, tmp_path):
