@@ -1,6 +1,7 @@
 """Places, the line before them, and landmarkers that are used again."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from functools import partial
@@ -81,31 +82,43 @@ def test_landmarkers_are_used_again_by_those_with_as_many_faces():
     assert pool.idle == 0
 
 
-def test_turns_come_in_the_order_in_which_they_were_asked_for():
-    turns, order, most = Turns(2), [], []
+def work_in_turns(turns: Turns, count: int, eventually) -> tuple[list[int], int]:
+    """Threads that ask one after the other while nobody gets a turn: the order of their turns, and how many worked at
+    once at most."""
+    order, working, most = [], [], 0
     lock = threading.Lock()
-    working = 0
 
     def work(number: int) -> None:
-        nonlocal working
+        nonlocal most
         with turns.taken():
             with lock:
-                working += 1
-                most.append(working)
                 order.append(number)
+                working.append(number)
+                most = max(most, len(working))
             time.sleep(0.02)
             with lock:
-                working -= 1
+                working.remove(number)
 
-    threads = []
-    for number in range(8):
-        threads.append(threading.Thread(target=work, args=[number]))
-        threads[-1].start()
-        time.sleep(0.002)
+    threads = [threading.Thread(target=work, args=[number]) for number in range(count)]
+    with contextlib.ExitStack() as held:
+        for _ in range(turns._free):
+            held.enter_context(turns.taken())
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            eventually(lambda number=number: len(turns._line) == number, "it stands in line")
     for thread in threads:
         thread.join()
-    assert max(most) == 2
-    assert order == sorted(order)
+    return order, most
+
+
+def test_turns_come_in_the_order_in_which_they_were_asked_for(eventually):
+    # One at a time: of two that are let in together, either may be the first to do something.
+    assert work_in_turns(Turns(1), 8, eventually) == (list(range(8)), 1)
+
+
+def test_as_many_have_a_turn_at_once_as_may(eventually):
+    order, most = work_in_turns(Turns(2), 8, eventually)
+    assert (sorted(order), most) == (list(range(8)), 2)
 
 
 def test_turns_are_given_back_by_those_who_fail():
