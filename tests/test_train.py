@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,15 @@ def options(own_clips, clip_cache, tmp_path) -> list[str]:
     return ["--dataset", "folder", "--subject_pattern", r"(P\d)_", *places, *SMALL]
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As many as the processes of a test have: sums come out the same."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def test_a_whole_protocol_leaves_its_run_folder(options, tmp_path, capsys):
     train([*options, "--epochs", "2", "--compare", "stgcn"])
     run = tmp_path / "runs" / "run"
@@ -97,24 +107,26 @@ def test_a_whole_protocol_leaves_its_run_folder(options, tmp_path, capsys):
     assert 'src="http' not in page
 
 
+@pytest.mark.usefixtures("figures_are_blank", "one_thread")
 def test_a_killed_training_ends_as_an_undisturbed_one(options, tmp_path):
     # Centres that the loss learns, and such that it moves, go on as well.
     loss = ["--optimisation.loss", "cross_entropy+affinity:0.1+centre:0.01"]
-    command = [sys.executable, "-m", "stgt.train", *options, *loss, "--epochs", "6", "--fold", "0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    undisturbed = tmp_path / "undisturbed"
-    subprocess.run([*command, "--output", str(undisturbed)], check=True, capture_output=True, env=environment)
-    disturbed = tmp_path / "disturbed"
+    arguments = [*options, *loss, "--epochs", "6", "--fold", "0", "--output"]
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     state = disturbed / "run" / "stgt" / "fold_0" / "resume.safetensors"
     process = subprocess.Popen(
-        [*command, "--output", str(disturbed)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "stgt.train", *arguments, str(disturbed)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     while not state.exists() and process.poll() is None:
         time.sleep(0.02)
     time.sleep(random.uniform(0, 0.5))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    subprocess.run([*command, "--output", str(disturbed)], check=True, capture_output=True, env=environment)
+    train([*arguments, str(disturbed)])
+    train([*arguments, str(undisturbed)])
     results = [folder / "run" / "stgt" / "fold_0" for folder in (undisturbed, disturbed)]
     for name in ("predictions.csv", "predictions_best_on_test.csv", "model.safetensors", "model.json"):
         first, second = ((folder / name).read_bytes() for folder in results)
@@ -124,6 +136,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(options, tmp_path):
     assert not state.exists()
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_an_interruption_is_one_and_the_next_one_is_heard(options, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -134,6 +147,7 @@ def test_an_interruption_is_one_and_the_next_one_is_heard(options, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("figures_are_blank", "one_thread")
 def test_folds_side_by_side_that_are_interrupted_end_as_one_after_the_other(options, tmp_path):
     options = [*options, "--epochs", "2", *shlex.split(RECIPE)]
     command = [sys.executable, "-m", "stgt.train", *options, "--output", str(tmp_path / "beside"), "--jobs", "2"]
@@ -161,13 +175,8 @@ def test_folds_side_by_side_that_are_interrupted_end_as_one_after_the_other(opti
     assert 1 <= len(finished) <= 4
     times = {path: path.stat().st_mtime_ns for path in finished}
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        train([*options, "--output", str(tmp_path / "beside")])
-        train([*options, "--output", str(tmp_path / "alone")])
-    finally:
-        torch.set_num_threads(threads)
+    train([*options, "--output", str(tmp_path / "beside")])
+    train([*options, "--output", str(tmp_path / "alone")])
     assert times == {path: path.stat().st_mtime_ns for path in finished}, "what was finished was fitted again"
     for fold in range(4):
         folders = [tmp_path / name / "run" / "stgt" / f"fold_{fold}" for name in ("beside", "alone")]
@@ -192,6 +201,7 @@ def alive_in_group(group: int) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_a_training_starts_from_the_weights_of_another(options, tmp_path, capsys):
     train([*options, "--epochs", "1", "--fold", "0", "--validation", "0"])
     start = tmp_path / "runs" / "run" / "stgt" / "fold_0" / "model.safetensors"
@@ -239,12 +249,14 @@ def test_fewer_training_subjects_are_nested_and_leave_the_test_alone():
             limit_subjects(folds, count, seed=3)
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_other_settings_do_not_go_into_the_same_run_folder(options):
     train([*options, "--epochs", "1", "--fold", "0"])
     with pytest.raises(StgtError, match=r"model\.width: 16, now 8.*choose another --name"):
         train([*options, "--epochs", "1", "--fold", "0", "--model.width", "8"])
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_a_trained_model_is_scored_on_unseen_subjects_only(options, own_clips, clip_cache, tmp_path, capsys):
     train([*options, "--epochs", "1", "--fold", "1"])
     checkpoint = str(tmp_path / "runs" / "run" / "stgt" / "fold_1" / "model.safetensors")

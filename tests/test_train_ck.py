@@ -14,6 +14,8 @@ from stgt.train import main as train
 SUBJECTS = ("S005", "S010", "S011", "S014", "S022", "S026", "S028", "S029", "S032", "S034", "S035", "S037")
 UNLABELLED = "S022"
 HAPPY, SURPRISE = 5, 7
+#: What is drawn in reports is looked at in test_train.py and test_report.py.
+pytestmark = pytest.mark.usefixtures("figures_are_blank")
 
 
 @pytest.fixture
