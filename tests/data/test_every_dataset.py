@@ -15,6 +15,8 @@ from stgt.faces.video import open_source
 from stgt.prepare import main as prepare
 from stgt.train import main as train
 
+#: What is drawn in reports is looked at in test_train.py and test_report.py.
+pytestmark = pytest.mark.usefixtures("figures_are_blank")
 SMALL = "--model.width 8 --model.blocks 2 --model.heads 1 --batch_size 8 --window.frames 4 --epochs 1"
 
 

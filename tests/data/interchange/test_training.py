@@ -55,6 +55,7 @@ def where(landmarks, tmp_path):
     return ["--dataset", "folder", "--root", str(landmarks), *who, "--cache", str(tmp_path / "cache")]
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_trained_and_scored_without_video(landmarks, tmp_path, capsys):
     place = where(landmarks, tmp_path)
     assert datasets.main(["check", "folder", *place[2:6], "--workers", "1"]) == 0
