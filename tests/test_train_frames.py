@@ -24,6 +24,7 @@ def options(tmp_path_factory, rendered_face_clip):
     return ["--dataset", "folder", "--subject_pattern", r"(P\d)_", *places, "--validation", "0", "--epochs", "1"]
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_a_timm_model_is_trained_scored_read_and_started_from(options, tmp_path, capsys, rendered_face_clip):
     small = ["--model=frames:test_efficientnet", "--pool", "statistics", "--model.frame_size", "64"]
     train([*options, *small, "--output", str(tmp_path), "--name", "run"])

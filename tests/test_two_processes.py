@@ -58,6 +58,7 @@ def arguments(tracks: Path, folder: Path, processes: int) -> list[str]:
     return [part for name, value in (SETTINGS | places).items() for part in (f"--{name}", str(value))]
 
 
+@pytest.mark.usefixtures("figures_are_blank")
 def test_two_processes_come_to_what_one_comes_to(tracks, tmp_path):
     """Both from an empty cache: the two processes prepare the same clips at once, too."""
     two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "stgt.train"]
