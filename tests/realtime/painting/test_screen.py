@@ -73,10 +73,11 @@ def window(display):
     process.communicate()
 
 
-def wait_for(display: str, colour: tuple[int, int, int]) -> int:
+def wait_for(display: str, colour: tuple[int, int, int], process: subprocess.Popen, timeout_s: float = 40) -> int:
     """How many pixels of the display have a colour, as soon as any has; 0 after some seconds."""
-    count, until_s = 0, time.monotonic() + 40
+    count, until_s = 0, time.monotonic() + timeout_s
     while not count and time.monotonic() < until_s:
+        assert process.poll() is None, (process.returncode, process.communicate()[1])
         picture = np.asarray(ImageGrab.grab(xdisplay=display).convert("RGB"), int)
         count = int((np.abs(picture - colour).max(axis=2) < 3).sum())
         time.sleep(0.05)
@@ -87,11 +88,18 @@ def wait_for(display: str, colour: tuple[int, int, int]) -> int:
 def test_pictures_are_shown_and_keys_come_back(window, display):
     process, xdotool = window
     # Red, green and blue as they are, and in the size of the picture.
-    assert wait_for(display, (200, 40, 10)) == pytest.approx(320 * 240, rel=0.02)
+    red = (200, 40, 10)
+    if not wait_for(display, red, process, timeout_s=5):
+        # Where no window manager is, Qt leaves about one first window in ten unpainted on a busy machine: it is visible
+        # for X and answers keys, and nothing but being mapped once more makes Qt paint it.
+        xdotool("windowunmap", "WINDOW", "windowmap", "WINDOW")
+    assert wait_for(display, red, process) == pytest.approx(320 * 240, rel=0.02)
     for key in ("p", "M"):
         xdotool("key", "--window", "WINDOW", key)
         assert process.stdout.readline().strip() == key.lower()
-    assert wait_for(display, (10, 40, 200)) == pytest.approx(400 * 300, rel=0.02), "the window follows its pictures"
+    assert wait_for(display, (10, 40, 200), process) == pytest.approx(400 * 300, rel=0.02), (
+        "the window follows its pictures"
+    )
     xdotool("key", "--window", "WINDOW", "Escape")
     assert process.stdout.readline().strip() == "q"
     assert process.wait(40) == 0
