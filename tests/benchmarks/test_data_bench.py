@@ -1,14 +1,27 @@
 """``stgt bench data``, small: it measures what it says, and leaves nothing behind."""
 
+import contextlib
+import io
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from stgt import bench
+from stgt.benchmarks import data
 from stgt.errors import StgtError
 
 
-def test_a_small_simulated_set_is_measured_and_deleted(tmp_path, capsys):
+def test_a_small_simulated_set_is_measured_and_deleted(tmp_path, capsys, monkeypatch):
+    def measured_here(command: list[str], **_: object) -> SimpleNamespace:
+        """What the measuring process runs, without waiting for its imports."""
+        assert command[:3] == [sys.executable, "-m", data.__name__]
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            data.measured_here(command[3:])
+        return SimpleNamespace(returncode=0, stdout=said.getvalue())
+
+    monkeypatch.setattr(data.subprocess, "run", measured_here)
     folder = tmp_path / "set"
     bench.main(["data", "--clips", "70", "--folder", str(folder), "--steps", "1"])
     shown = {
