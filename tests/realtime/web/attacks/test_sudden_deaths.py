@@ -71,8 +71,8 @@ def test_servers_that_are_killed_or_interrupted_leave_nothing(
         with live_socket(server) as connection:
             greet(connection)
             began_s = time.monotonic()
-            assert server.stop() in (0, 130)
+            assert server.stop() == 0
             assert time.monotonic() - began_s < 10
     assert not any(map(alive, family))
     assert list(folder.iterdir()) == []
-    assert "Traceback" not in server.log.read_text()
+    assert server.log.read_text().count("\n") == 1, "not a word but where it listens"

@@ -80,7 +80,7 @@ def free_places(server) -> int:
         return said.count("ready")
 
 
-def test_the_mesh_is_painted_when_it_is_asked_for(live, by_test):
+def test_the_mesh_is_painted_and_the_neutral_face_is_taken_when_asked_for(live, by_test):
     switch = by_test(live, "live-mesh")
     wait_for_results(live)
     edges = {switch.is_checked(): edges_in(live, by_test)}
@@ -88,6 +88,13 @@ def test_the_mesh_is_painted_when_it_is_asked_for(live, by_test):
     wait_for_results(live, 8)
     edges[switch.is_checked()] = edges_in(live, by_test)
     assert edges[True] > 1.2 * edges[False]
+
+    by_test(live, "live-neutral").click()
+    status = by_test(live, "live-status")
+    expect(status).to_have_text(re.compile("neutral", re.IGNORECASE))
+    said = status.inner_text()
+    expect(status).not_to_have_text(said)
+    wait_for_results(live)
 
 
 def edges_in(page, by_test) -> int:
@@ -101,15 +108,6 @@ def edges_in(page, by_test) -> int:
           return edges;
         }"""
     )
-
-
-def test_the_neutral_face_is_taken(live, by_test):
-    by_test(live, "live-neutral").click()
-    status = by_test(live, "live-status")
-    expect(status).to_have_text(re.compile("neutral", re.IGNORECASE))
-    said = status.inner_text()
-    expect(status).not_to_have_text(said)
-    wait_for_results(live)
 
 
 def test_a_recording_is_taken_home(live, by_test, download, tmp_path, web_server):
