@@ -46,6 +46,9 @@ if world > 1:
             torch.distributed.all_reduce(tensor)  # as the gradients of processes are averaged
             tensor /= world
 save_file({name: tensor.contiguous() for name, tensor in found.items()}, target)
+if world > 1:
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()  # left to the end of the process, its threads may abort it
 """
 
 
