@@ -52,11 +52,10 @@ class Face:
     """
 
     def __init__(self, landmarks: Landmarks, rgb: np.ndarray) -> None:
-        low, high = landmarks.points[:, :2].min(axis=0).tolist(), landmarks.points[:, :2].max(axis=0).tolist()
         self.landmarks = landmarks
-        self.box = (*low, *high)
-        self.centre = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2])
-        self.size = max(math.sqrt((high[0] - low[0]) * (high[1] - low[1])), 1.0)
+        self.box = x0, y0, x1, y1 = box_of(landmarks.points)
+        self.centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+        self.size = max(math.sqrt((x1 - x0) * (y1 - y0)), 1.0)
         straight = float(landmarks.transform[2, 2])  # cosine of the angle between the face and the line to the camera
         self.trust = min(max((straight - ASIDE) / (STRAIGHT - ASIDE), 0.0), 1.0)
         self._rgb: np.ndarray | None = rgb
@@ -166,6 +165,12 @@ def distinct(faces: list[Face]) -> list[Face]:
         if all(overlap(face.box, other.box) < SAME_PLACE for other in kept):
             kept.append(face)
     return kept
+
+
+def box_of(points: np.ndarray) -> tuple[float, float, float, float]:
+    """``(x0, y0, x1, y1)`` around ``(V, 2)`` or ``(V, 3)`` points."""
+    flat = points[:, :2]
+    return (*flat.min(axis=0).tolist(), *flat.max(axis=0).tolist())
 
 
 def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:

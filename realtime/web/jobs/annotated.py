@@ -14,6 +14,7 @@ from stgt.inference import Reading, top_label
 
 from ...frames import FaceState, LiveFace, LiveFrame
 from ...painting.overlay import Overlay
+from ...people.person import box_of
 from .job import Job
 from .results import ANNOTATED
 
@@ -76,7 +77,6 @@ class _Person:
         points, probabilities = track.points[index], self._probabilities[index]
         label = top_label(labels, probabilities, self._reading.min_confidence)
         states = {NO_LABEL: FaceState.WARMING_UP, UNCERTAIN: FaceState.UNCERTAIN}
-        low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
         return LiveFace(
             face=self._number,
             landmarks=Landmarks(points, track.blendshapes[index], track.transforms[index]),
@@ -88,5 +88,5 @@ class _Person:
             prediction=None,
             is_new=False,
             attention=None,
-            box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+            box=box_of(points),
         )

@@ -13,6 +13,7 @@ from stgt.evaluation.predictions import NO_LABEL
 from stgt.faces.tracks import LandmarkTrack
 from stgt.inference import Prediction, Reading
 
+from ...people.person import box_of
 from .job import Job
 
 if TYPE_CHECKING:
@@ -231,8 +232,7 @@ def _boxes(track: LandmarkTrack) -> list[list[float] | None]:
 
 def _box(points: np.ndarray) -> list[float]:
     """Around landmarks, in pixels."""
-    flat = points[:, :2].astype(np.float64)
-    return np.round(np.concatenate([flat.min(axis=0), flat.max(axis=0)]), 1).tolist()
+    return np.round(box_of(points), 1).tolist()
 
 
 def _known(value: float) -> float | None:

@@ -14,6 +14,8 @@ import numpy as np
 from stgt.faces.landmarker import FaceLandmarker, Landmarks
 from stgt.faces.stills import find_face
 
+from ...people.person import box_of
+
 _LEVELS = 3  # of tiles, each half as large as the one before
 _STEP = 0.7  # from tile to tile, of their side: the largest face that a tile is for lies whole in one of them
 _LEAST_TILE = 224  # px: the faces that smaller ones would show have too few pixels to say anything
@@ -76,7 +78,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 def _confirmed(rgb: np.ndarray, face: Landmarks, landmarker: FaceLandmarker) -> Landmarks | None:
     """The same face in a picture cut out around it, if it is seen there, too."""
-    x0, y0, x1, y1 = _box(face)
+    x0, y0, x1, y1 = box_of(face.points)
     if max(x1 - x0, y1 - y0) < _LEAST_FACE:
         return None
     reach = _AROUND * max(x1 - x0, y1 - y0) / 2
@@ -92,16 +94,11 @@ def _shifted(face: Landmarks, left: int, top: int) -> Landmarks:
 
 
 def _is_known(face: Landmarks, others: list[Landmarks]) -> bool:
-    return any(_overlap(_box(face), _box(other)) > _SAME for other in others)
-
-
-def _box(face: Landmarks) -> tuple[float, float, float, float]:
-    low, high = face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+    return any(_overlap(box_of(face.points), box_of(other.points)) > _SAME for other in others)
 
 
 def _size(face: Landmarks) -> float:
-    x0, y0, x1, y1 = _box(face)
+    x0, y0, x1, y1 = box_of(face.points)
     return (x1 - x0) * (y1 - y0)
 
 
